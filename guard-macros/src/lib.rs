@@ -1,0 +1,13 @@
+//! The attribute `#[locked_pipeline]`. Use it through `guard-runtime`, which documents it: this crate is tokens in,
+//! tokens out.
+
+mod args;
+mod expand;
+
+use proc_macro::TokenStream;
+
+/// Makes a function a run that is locked, logged and loses nothing it printed. See `guard_runtime::locked_pipeline`.
+#[proc_macro_attribute]
+pub fn locked_pipeline(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    expand::expand(arguments.into(), function.into()).into()
+}

@@ -1,0 +1,432 @@
+//! The collector's loop: wait, read a batch, write it, pause for the next; and how a run's end is seen.
+
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use super::keeper::{self, Message};
+use super::lines::{LineShaper, MAX_LINE};
+use super::link::Answer;
+use super::output::Output;
+use super::{number, spawn, stamp};
+use crate::frame::{Decoder, Frame, Nonce, Severity, Step};
+
+/// Bytes read at once.
+const READ_ROOM: usize = 256 * 1024;
+/// Between reads while data keeps coming: batches instead of a wake-up a line.
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+/// The closing line as the run sends it; a longer one is cut.
+const CLOSING_ROOM: usize = MAX_LINE;
+
+/// The reading end of one stream.
+pub(super) struct Stream {
+    reader: OwnedFd,
+    shaper: LineShaper,
+    /// Which console its printed bytes go to.
+    console: usize,
+    input: Vec<u8>,
+    /// Bytes at the front of `input` that may be the start of a frame.
+    held: usize,
+    /// A record whose further frames are still to come.
+    record: Option<(Severity, bool, u64)>,
+    record_text: Vec<u8>,
+    /// The run's end marker was read: everything before it has been.
+    ended: bool,
+    /// Bytes still to be read of what was in the pipe when the run's end was seen.
+    left: Option<u64>,
+}
+
+impl Stream {
+    pub(super) fn new(reader: OwnedFd, name: [u8; 3]) -> Self {
+        Self {
+            reader,
+            shaper: LineShaper::new(name),
+            console: usize::from(name == *b"ERR"),
+            input: vec![0; READ_ROOM],
+            held: 0,
+            record: None,
+            record_text: Vec::with_capacity(MAX_LINE),
+            ended: false,
+            left: None,
+        }
+    }
+
+    /// Drops what another collector may have written already.
+    pub(super) fn forget(&mut self) {
+        self.held = 0;
+        self.record = None;
+        self.record_text.clear();
+        self.shaper.forget();
+    }
+
+    /// Nothing that the run wrote is still unread.
+    fn is_drained(&self) -> bool {
+        self.ended || self.left == Some(0)
+    }
+
+    /// Frames and printed bytes, in the order in which they were written.
+    fn digest(&mut self, bytes: usize, filled: bool, decoder: &Decoder, output: &mut Output) {
+        let now = stamp::now();
+        let input = std::mem::take(&mut self.input);
+        let unread = &input[..bytes];
+        let mut at = 0;
+        // Nothing but printed text, the most common case: to the console without a copy.
+        let mut direct = false;
+        while let Some(rest) = unread.get(at..).filter(|rest| !rest.is_empty()) {
+            match decoder.step(rest, filled) {
+                Step::Incomplete => break,
+                Step::Raw(raw) => {
+                    direct = raw.len() == bytes;
+                    at += raw.len();
+                    // A printed line's stamp is no later than that of the record behind it.
+                    let time = match unread.get(at..).filter(|rest| !rest.is_empty()).map(|rest| decoder.step(rest, filled)) {
+                        Some(Step::Frame(Frame::Record { time, .. }, _)) => now.min(time),
+                        _ => now,
+                    };
+                    output.printed(&mut self.shaper, raw, time);
+                    if !direct {
+                        output.show(self.console, raw);
+                    }
+                }
+                Step::Frame(frame, size) => {
+                    at += size;
+                    self.frame(frame, output);
+                }
+            }
+        }
+        if direct {
+            output.flush_with(self.console, unread);
+        }
+        self.held = bytes - at;
+        self.input = input;
+        self.input.copy_within(at..bytes, 0);
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, output: &mut Output) {
+        let Frame::Record { severity, console, more, time, text } = frame else {
+            self.ended = true;
+            return;
+        };
+        if self.record.is_none() && !more {
+            return output.record(severity, console, text, time);
+        }
+        if self.record_text.len() + text.len() > MAX_LINE {
+            self.finish_record(output);
+        }
+        self.record.get_or_insert((severity, console, time));
+        self.record_text.extend_from_slice(text);
+        if !more {
+            self.finish_record(output);
+        }
+    }
+
+    fn finish_record(&mut self, output: &mut Output) {
+        if let Some((severity, console, time)) = self.record.take() {
+            output.record(severity, console, &self.record_text, time);
+        }
+        self.record_text.clear();
+    }
+
+    /// Nothing more will complete what is half there.
+    fn finish(&mut self, output: &mut Output) {
+        self.finish_record(output);
+        output.finish_line(&mut self.shaper, stamp::now());
+    }
+}
+
+/// What the run and its collector share about the end. Gone once the closing line is written.
+struct Run {
+    /// The closing line comes through here; its end of file says that the run has written its last.
+    control: OwnedFd,
+    acknowledge: OwnedFd,
+    /// Tells of the run's death, where the kernel can.
+    pidfd: Option<OwnedFd>,
+    /// The run's code has closed our end of it.
+    control_is_lost: bool,
+    /// The closing line may have been taken out of the pipe by a collector that is dead now.
+    is_closing: bool,
+}
+
+/// Everything a helper process owns, made before the fork.
+pub(super) struct Collector {
+    pub(super) streams: [Option<Stream>; 2],
+    pub(super) output: Output,
+    decoder: Decoder,
+    run: Option<Run>,
+    is_closed: bool,
+    started: u64,
+    closing: Vec<u8>,
+    /// The keeper lives as long as somebody reads the other end.
+    pub(super) lifeline: Option<OwnedFd>,
+}
+
+struct Ready {
+    control: PollFlags,
+    run_is_dead: bool,
+    keeper_is_gone: bool,
+    streams: [bool; 2],
+}
+
+impl Collector {
+    pub(super) fn new(
+        streams: [Option<Stream>; 2],
+        output: Output,
+        nonce: Nonce,
+        control: OwnedFd,
+        acknowledge: OwnedFd,
+        pidfd: Option<OwnedFd>,
+    ) -> Self {
+        Self {
+            streams,
+            output,
+            decoder: Decoder::new(nonce),
+            run: Some(Run { control, acknowledge, pidfd, control_is_lost: false, is_closing: false }),
+            is_closed: false,
+            started: monotonic(),
+            closing: vec![0; CLOSING_ROOM],
+            lifeline: None,
+        }
+    }
+
+    /// The first helper's life.
+    pub(super) fn start(mut self) -> ! {
+        let _ = rustix::process::setsid();
+        self.close_foreign_descriptors();
+        self.fork_keeper();
+        self.run()
+    }
+
+    fn close_foreign_descriptors(&self) {
+        let mut keep = [-1; 10];
+        let run = self.run.as_ref();
+        let own = [
+            self.streams[0].as_ref().map(|stream| &stream.reader),
+            self.streams[1].as_ref().map(|stream| &stream.reader),
+            run.map(|run| &run.control),
+            run.map(|run| &run.acknowledge),
+            run.and_then(|run| run.pidfd.as_ref()),
+        ];
+        let all = own.into_iter().map(|descriptor| descriptor.map(number)).chain(self.output.descriptors());
+        for (slot, descriptor) in keep.iter_mut().zip(all) {
+            *slot = descriptor.unwrap_or(-1);
+        }
+        spawn::close_all_but(&mut keep);
+    }
+
+    pub(super) fn run(&mut self) -> ! {
+        keeper::set_name(c"guard-collector");
+        loop {
+            let ready = self.wait();
+            if ready.keeper_is_gone {
+                self.replace_keeper();
+            }
+            let ends = (!ready.control.is_empty() && !self.control_was_lost(&ready)) || ready.run_is_dead;
+            if ends {
+                self.measure_what_is_left();
+            }
+            let (mut read, mut filled) = (false, false);
+            for index in 0..2 {
+                if ready.streams[index] {
+                    read = true;
+                    filled |= self.read(index);
+                }
+            }
+            self.output.flush();
+            if ends && self.streams.iter().flatten().all(Stream::is_drained) {
+                self.close_run(ready.run_is_dead);
+            }
+            if self.run.is_none() && self.streams.iter().all(Option::is_none) {
+                self.tell_keeper(Message::Quit);
+                spawn::exit(0);
+            }
+            if read && !filled && !ends {
+                self.pause();
+            }
+        }
+    }
+
+    /// Waits for anything to happen.
+    fn wait(&self) -> Ready {
+        // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
+        let run = self.run.as_ref();
+        let [stdout, stderr] = &self.streams;
+        let (input, nothing) = (PollFlags::IN, PollFlags::empty());
+        let watched = [
+            (run.filter(|run| !run.control_is_lost).map(|run| &run.control), input),
+            (run.and_then(|run| run.pidfd.as_ref()), input),
+            (self.lifeline.as_ref(), nothing),
+            (stdout.as_ref().map(|stream| &stream.reader), input),
+            (stderr.as_ref().map(|stream| &stream.reader), input),
+        ];
+        // A directory is never ready for nothing: it stands in for what is not there.
+        let mut polled = watched.map(|(descriptor, flags)| match descriptor {
+            Some(descriptor) => PollFd::new(descriptor, flags),
+            None => PollFd::new(self.output.log_directory(), nothing),
+        });
+        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        let [control, pidfd, keeper, stdout, stderr] = polled.map(|polled| polled.revents());
+        Ready {
+            control,
+            run_is_dead: !pidfd.is_empty(),
+            keeper_is_gone: !keeper.is_empty(),
+            streams: [!stdout.is_empty(), !stderr.is_empty()],
+        }
+    }
+
+    /// Lets data gather, unless the run ends meanwhile.
+    fn pause(&self) {
+        let _ = match &self.run {
+            Some(run) if !run.control_is_lost => poll(&mut [PollFd::new(&run.control, PollFlags::IN)], Some(&PAUSE)),
+            _ => poll(&mut [], Some(&PAUSE)),
+        };
+    }
+
+    /// Reads one batch of a stream and digests it; says whether there was more than was read at once.
+    fn read(&mut self, index: usize) -> bool {
+        let Some(stream) = &mut self.streams[index] else { return false };
+        let held = stream.held;
+        let room = READ_ROOM - held;
+        match rustix::io::read(&stream.reader, &mut stream.input[held..]) {
+            Err(Errno::INTR | Errno::AGAIN) => false,
+            Ok(0) | Err(_) => {
+                stream.finish(&mut self.output);
+                self.streams[index] = None;
+                false
+            }
+            Ok(count) => {
+                stream.left = stream.left.map(|left| left.saturating_sub(count as u64));
+                // A read that did not fill its room emptied the pipe, and frames come whole: none is cut at its end.
+                stream.digest(held + count, count == room, &self.decoder, &mut self.output);
+                count == room
+            }
+        }
+    }
+
+    /// The run has written its last: whatever the pipes hold now contains the rest of it. A child of the run that
+    /// prints without end cannot put the end off.
+    fn measure_what_is_left(&mut self) {
+        for stream in self.streams.iter_mut().flatten() {
+            if stream.left.is_none() {
+                stream.left = Some(rustix::io::ioctl_fionread(&stream.reader).unwrap_or(0));
+            }
+        }
+    }
+
+    /// Has the run closed its control pipe without a word and lives on? Then its code closed descriptors that it does
+    /// not know, and only its death will tell of the end.
+    fn control_was_lost(&mut self, ready: &Ready) -> bool {
+        let Some(run) = &mut self.run else { return false };
+        let closed_in_silence = ready.control.contains(PollFlags::HUP) && !ready.control.contains(PollFlags::IN);
+        run.control_is_lost |= closed_in_silence && run.pidfd.is_some() && !ready.run_is_dead && !run.is_closing;
+        run.control_is_lost
+    }
+
+    /// Writes the closing line, behind everything the run has printed, and answers.
+    fn close_run(&mut self, is_dead: bool) {
+        // Said before the closing line is taken out of the pipe, where a successor will not find it.
+        self.tell_keeper(Message::Closing);
+        let Some(run) = self.run.take() else { return };
+        for stream in self.streams.iter_mut().flatten() {
+            stream.finish(&mut self.output);
+        }
+        let length = read_closing_line(&run.control, &mut self.closing, is_dead);
+        match self.closing[..length].split_first() {
+            Some((&severity, text)) => {
+                let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
+                self.output.record(severity, false, text, stamp::now());
+            }
+            None if run.is_closing && !is_dead => {
+                let text = format_args!("run ended; how is not known, for the collector that was told was killed");
+                self.output.note(Severity::Warn, stamp::now(), text);
+            }
+            None => {
+                let micros = monotonic().saturating_sub(self.started);
+                let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
+                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
+                self.output.note(Severity::Error, stamp::now(), text);
+            }
+        }
+        self.output.flush();
+        self.tell_keeper(Message::Closed);
+        self.drop_ended_streams();
+        let answer = if self.streams.iter().all(Option::is_none) {
+            // Its end overlaps with ours.
+            self.tell_keeper(Message::Quit);
+            Answer::Done
+        } else {
+            Answer::Lingers
+        };
+        let _ = rustix::io::write(&run.acknowledge, &[answer as u8]);
+    }
+
+    fn drop_ended_streams(&mut self) {
+        for slot in &mut self.streams {
+            let Some(stream) = slot else { continue };
+            let mut polled = [PollFd::new(&stream.reader, PollFlags::IN)];
+            let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            if polled[0].revents() == PollFlags::HUP {
+                *slot = None;
+            }
+        }
+    }
+
+    /// In a keeper: forgets what the dead collector may have written already.
+    pub(super) fn forget_the_unwritten(&mut self) {
+        for stream in self.streams.iter_mut().flatten() {
+            stream.forget();
+        }
+    }
+
+    /// In a keeper: the collector has begun to close the run (and may have taken the closing line out of the pipe).
+    pub(super) fn note_closing(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.is_closing = true;
+        }
+    }
+
+    /// In a keeper: the closing line stands in the log. The answer may not have been given; a second one harms nobody.
+    pub(super) fn note_closed(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// In a keeper that takes over after the closing line was written: what is left is to answer.
+    pub(super) fn answer_again(&mut self) {
+        if self.is_closed
+            && let Some(run) = self.run.take()
+        {
+            let _ = rustix::io::write(&run.acknowledge, &[Answer::Lingers as u8]);
+        }
+    }
+}
+
+/// Reads up to the NUL that ends the line; of a run that died in the middle of it, what there is.
+fn read_closing_line(control: &OwnedFd, buffer: &mut [u8], is_dead: bool) -> usize {
+    let mut length = 0;
+    while length < buffer.len() {
+        if is_dead {
+            let mut polled = [PollFd::new(control, PollFlags::IN)];
+            let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            if polled[0].revents().is_empty() {
+                break;
+            }
+        }
+        match rustix::io::read(control, &mut buffer[length..]) {
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                if let Some(end) = memchr::memchr(0, &buffer[length..length + count]) {
+                    return length + end;
+                }
+                length += count;
+            }
+        }
+    }
+    length
+}
+
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}

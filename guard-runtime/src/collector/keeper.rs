@@ -1,0 +1,95 @@
+//! The keeper: a second helper that holds the same descriptors, sleeps, and takes over when the collector dies.
+//!
+//! The two watch each other through one pipe, the lifeline: its end of file tells the keeper, its error the collector.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, getpid};
+
+use super::event_loop::Collector;
+use super::spawn::{self, Parent};
+use super::stamp;
+use crate::frame::Severity;
+
+/// What a collector tells its keeper, a byte each.
+#[derive(Clone, Copy)]
+pub(super) enum Message {
+    /// The closing line is about to be taken out of the control pipe.
+    Closing = b'c' as isize,
+    /// It stands in the log.
+    Closed = b'C' as isize,
+    /// All is done.
+    Quit = b'Q' as isize,
+}
+
+impl Collector {
+    /// Without a keeper the run is still logged; that there is none is said in the log.
+    pub(super) fn fork_keeper(&mut self) {
+        let collector = getpid();
+        let result = pipe_with(PipeFlags::CLOEXEC).map_err(std::io::Error::from).and_then(|(reader, writer)| {
+            self.lifeline = Some(writer);
+            spawn::spawn(Parent::CallersParent, || self.stand_by(&reader, collector))
+        });
+        if let Err(error) = result {
+            self.lifeline = None;
+            let error = error.raw_os_error().unwrap_or(0);
+            let text = format_args!("the collector has no keeper (os error {error}): should it be killed, output is lost");
+            self.output.note(Severity::Warn, stamp::now(), text);
+        }
+    }
+
+    /// The keeper was killed.
+    pub(super) fn replace_keeper(&mut self) {
+        let text = format_args!("the collector's keeper was killed; nothing is missing, another one takes its place");
+        self.output.note(Severity::Warn, stamp::now(), text);
+        self.output.flush();
+        self.fork_keeper();
+    }
+
+    pub(super) fn tell_keeper(&self, message: Message) {
+        if let Some(lifeline) = &self.lifeline {
+            let _ = rustix::io::write(lifeline, &[message as u8]);
+        }
+    }
+
+    fn stand_by(&mut self, lifeline: &OwnedFd, collector: Pid) -> ! {
+        set_name(c"guard-keeper");
+        // Our copy of the collector's end, which would keep the pipe from ever ending.
+        self.lifeline = None;
+        self.output.release_log();
+        loop {
+            let mut byte = [0];
+            match rustix::io::read(lifeline, &mut byte) {
+                Err(Errno::INTR) => {}
+                Ok(0) | Err(_) => break,
+                Ok(_) if byte[0] == Message::Closing as u8 => self.note_closing(),
+                Ok(_) if byte[0] == Message::Closed as u8 => self.note_closed(),
+                Ok(_) => spawn::exit(0),
+            }
+        }
+        self.take_over(collector)
+    }
+
+    fn take_over(&mut self, dead: Pid) -> ! {
+        self.forget_the_unwritten();
+        let dead = dead.as_raw_nonzero();
+        let text =
+            format_args!("the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here");
+        self.output.note(Severity::Warn, stamp::now(), text);
+        self.output.flush();
+        self.answer_again();
+        self.fork_keeper();
+        self.run()
+    }
+}
+
+/// As ps(1) and top(1) show it; at most 15 bytes (prctl(2), `PR_SET_NAME`).
+pub(super) fn set_name(name: &CStr) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_name(name);
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
+}

@@ -1,0 +1,229 @@
+//! Line shaping: printed bytes and records in, finished lines of the log out. Pure.
+//!
+//! Every physical line starts with a stamp and a tag, save the further lines of a record, which start with four
+//! spaces: so printed text cannot forge an entry.
+
+use super::stamp;
+use crate::frame::Severity;
+
+/// A printed line longer than this is written in pieces, so that memory stays bounded.
+pub(crate) const MAX_LINE: usize = 256 * 1024;
+/// `stamp [TAG  ] ` in front of a line.
+const PREFIX: usize = stamp::LENGTH + 1 + 7 + 1;
+/// Room that a batch must have for one more line of any length.
+pub(crate) const LINE_ROOM: usize = PREFIX + MAX_LINE + 1;
+
+/// A tag as it stands in the brackets, padded to five.
+pub(crate) type Tag = [u8; 5];
+
+pub(crate) fn severity_tag(severity: Severity) -> &'static Tag {
+    match severity {
+        Severity::Error => b"ERROR",
+        Severity::Warn => b"WARN ",
+        Severity::Info => b"INFO ",
+        Severity::Debug => b"DEBUG",
+        Severity::Trace => b"TRACE",
+    }
+}
+
+/// Lines that wait to be written to the log. Never grows past the room it was made with.
+pub(crate) struct Batch(Vec<u8>);
+
+impl Batch {
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes.max(LINE_ROOM)))
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.capacity() - self.0.len() >= LINE_ROOM
+    }
+
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn line(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag, text: [&[u8]; 2]) {
+        let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
+        prefix[..stamp::LENGTH].copy_from_slice(stamp);
+        prefix[stamp::LENGTH + 2..stamp::LENGTH + 7].copy_from_slice(&tag);
+        self.0.extend_from_slice(&prefix);
+        self.0.extend_from_slice(text[0]);
+        self.0.extend_from_slice(text[1]);
+        self.0.push(b'\n');
+    }
+}
+
+/// One record's line by itself, where allocating is fine.
+pub(crate) fn line(text: &str, severity: Severity, time: u64) -> Vec<u8> {
+    let mut batch = Batch::with_room(0);
+    record_line(text.as_bytes(), true, stamp::Stamper::new().stamp(time), severity, &mut batch);
+    batch.0
+}
+
+/// Cuts one stream of printed bytes into lines.
+pub(crate) struct LineShaper {
+    first_tag: Tag,
+    further_tag: Tag,
+    /// The line that still waits for its newline.
+    pending: Vec<u8>,
+    /// A piece of the pending line has been written already.
+    continued: bool,
+}
+
+impl LineShaper {
+    /// `name` is `OUT` or `ERR`.
+    pub(crate) fn new(name: [u8; 3]) -> Self {
+        let [a, b, c] = name;
+        Self {
+            first_tag: [a, b, c, b' ', b' '],
+            further_tag: [a, b, c, b' ', b'+'],
+            pending: Vec::with_capacity(MAX_LINE),
+            continued: false,
+        }
+    }
+
+    /// Shapes from the front of `raw` until it is used up or the batch has no room; returns how much it took.
+    pub(crate) fn shape(&mut self, raw: &[u8], stamp: &[u8; stamp::LENGTH], batch: &mut Batch) -> usize {
+        let mut taken = 0;
+        while taken < raw.len() && batch.has_room() {
+            let rest = &raw[taken..];
+            let room = MAX_LINE - self.pending.len();
+            // One byte more than there is room for: a line of exactly MAX_LINE bytes is whole.
+            let window = &rest[..rest.len().min(room + 1)];
+            if let Some(length) = memchr::memchr(b'\n', window) {
+                batch.line(stamp, self.tag(), [&self.pending, &rest[..length]]);
+                self.pending.clear();
+                self.continued = false;
+                taken += length + 1;
+            } else if window.len() > room {
+                batch.line(stamp, self.tag(), [&self.pending, &rest[..room]]);
+                self.pending.clear();
+                self.continued = true;
+                taken += room;
+            } else {
+                self.pending.extend_from_slice(rest);
+                taken = raw.len();
+            }
+        }
+        taken
+    }
+
+    /// Writes the line that still waits for its newline, if there is one. The batch must have room.
+    pub(crate) fn finish(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch) {
+        if !self.pending.is_empty() {
+            batch.line(stamp, self.tag(), [&self.pending, b""]);
+        }
+        self.forget();
+    }
+
+    /// Drops the pending line.
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+        self.continued = false;
+    }
+
+    fn tag(&self) -> Tag {
+        if self.continued { self.further_tag } else { self.first_tag }
+    }
+}
+
+/// Writes one line of a record from the front of `text` and returns how much it took, the newline included.
+/// The batch must have room; a line longer than [`MAX_LINE`] is cut there.
+pub(crate) fn record_line(
+    text: &[u8],
+    first: bool,
+    stamp: &[u8; stamp::LENGTH],
+    severity: Severity,
+    batch: &mut Batch,
+) -> usize {
+    let window = &text[..text.len().min(MAX_LINE)];
+    let length = memchr::memchr(b'\n', window).unwrap_or(window.len());
+    if first {
+        batch.line(stamp, *severity_tag(severity), [&text[..length], b""]);
+    } else {
+        batch.0.extend_from_slice(b"    ");
+        batch.0.extend_from_slice(&text[..length]);
+        batch.0.push(b'\n');
+    }
+    length + usize::from(text.get(length) == Some(&b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STAMP: &[u8; stamp::LENGTH] = b"2026-02-20T01:51:45.123456Z";
+
+    fn shaped(portions: &[&[u8]]) -> Vec<u8> {
+        let (mut shaper, mut batch, mut all) = (LineShaper::new(*b"OUT"), Batch::with_room(0), Vec::new());
+        for portion in portions {
+            let mut rest = *portion;
+            while !rest.is_empty() {
+                rest = &rest[shaper.shape(rest, STAMP, &mut batch)..];
+                all.extend_from_slice(batch.lines());
+                batch.clear();
+            }
+        }
+        shaper.finish(STAMP, &mut batch);
+        all.extend_from_slice(batch.lines());
+        all
+    }
+
+    /// The same, said slowly: split at newlines, cut what is too long.
+    fn model(raw: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut lines: Vec<&[u8]> = raw.split(|&b| b == b'\n').collect();
+        if lines.last().is_some_and(|last| last.is_empty()) {
+            lines.pop();
+        }
+        for line in lines {
+            let pieces: Vec<&[u8]> = if line.is_empty() { vec![b""] } else { line.chunks(MAX_LINE).collect() };
+            for (number, piece) in pieces.into_iter().enumerate() {
+                all.extend_from_slice(STAMP);
+                all.extend_from_slice(if number == 0 { b" [OUT  ] " } else { b" [OUT +] " });
+                all.extend_from_slice(piece);
+                all.push(b'\n');
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn any_bytes_in_any_portions(raw in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..400), cut in 1..50_usize) {
+            let portions: Vec<&[u8]> = raw.chunks(cut).collect();
+            prop_assert_eq!(shaped(&portions), model(&raw));
+        }
+    }
+
+    #[test]
+    fn lines_about_the_limit() {
+        for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 2 * MAX_LINE, 3 * MAX_LINE + 5] {
+            let mut raw = vec![b'x'; length];
+            raw.extend_from_slice(b"\nnext\n");
+            for portion in [1000, MAX_LINE, MAX_LINE + 1, raw.len()] {
+                let portions: Vec<&[u8]> = raw.chunks(portion).collect();
+                assert!(shaped(&portions) == model(&raw), "{length} in portions of {portion}");
+            }
+        }
+    }
+
+    #[test]
+    fn further_lines_of_a_record_are_indented() {
+        let (mut batch, mut text, mut first) = (Batch::with_room(0), &b"one\ntwo\n\nfour"[..], true);
+        while !text.is_empty() {
+            let taken = record_line(text, first, STAMP, Severity::Warn, &mut batch);
+            text = &text[taken..];
+            first = false;
+        }
+        let expected = b"2026-02-20T01:51:45.123456Z [WARN ] one\n    two\n    \n    four\n";
+        assert_eq!(batch.lines(), expected);
+    }
+}

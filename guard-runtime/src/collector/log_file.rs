@@ -1,0 +1,478 @@
+//! The log file that several processes may share: append a batch, rotate before the limit, lose no backup.
+//!
+//! Opened in the user's process (which may allocate), written by the collector (which may not): every name and
+//! buffer is made at the opening.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::event::poll;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+
+/// How long a lock on the log is waited for. A peer holds it for one batch; one that was stopped holds it for ever.
+const LOCK_PATIENCE_MS: u32 = 100;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Appended {
+    /// Bytes that could not be written, and why.
+    pub(crate) lost: Option<(usize, Errno)>,
+    /// The file is past its size and could not be rotated.
+    pub(crate) unrotated: Option<Errno>,
+}
+
+pub(crate) struct LogFile {
+    path: PathBuf,
+    directory: OwnedFd,
+    name: CString,
+    /// `NAME.` with room for a number, twice: a rename has two ends.
+    backup_names: [BackupName; 2],
+    /// `None` while a keeper stands by (an old log must not stay open behind everyone's back).
+    file: Option<OwnedFd>,
+    identity: (u64, u64),
+    mode_and_owner: (u32, u32, u32),
+    max_size: u64,
+    backups: u32,
+    /// Where our own last write ended: a file of another size was written by somebody else since.
+    end: u64,
+    lock_given_up: bool,
+}
+
+impl LogFile {
+    /// Opens the log for appending; makes its directories and the file where they are missing. A symlink is
+    /// resolved here, once; what is not a regular file is refused.
+    pub(crate) fn open(path: &Path, max_size: u64, backups: u32) -> io::Result<Self> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        // Looked at before it is opened: opening a FIFO or a device can have effects of its own.
+        match rustix::fs::stat(path) {
+            Ok(stat) => require_regular(&stat)?,
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let file = rustix::fs::open(path, open_flags() | OFlags::CREATE, Mode::from_raw_mode(0o666))?;
+        let stat = rustix::fs::fstat(&file)?;
+        require_regular(&stat)?;
+        let path = path.canonicalize()?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::other("is not the path of a file"));
+        };
+        let directory =
+            rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut log = Self {
+            directory: above_standard(directory)?,
+            name: CString::new(name.as_bytes())?,
+            backup_names: [BackupName::new(name), BackupName::new(name)],
+            file: None,
+            identity: (0, 0),
+            mode_and_owner: (0, 0, 0),
+            max_size,
+            backups,
+            end: 0,
+            lock_given_up: false,
+            path,
+        };
+        log.adopt(above_standard(file)?, &stat);
+        Ok(log)
+    }
+
+    /// Absolute, symlinks resolved.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
+    pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
+        [Some(&self.directory), self.file.as_ref()]
+    }
+
+    /// Closes the file; the next append opens it anew by its path.
+    pub(crate) fn release(&mut self) {
+        self.file = None;
+    }
+
+    /// Appends whole lines, rotating wherever the next one would pass the limit.
+    pub(crate) fn append(&mut self, lines: &[u8]) -> Appended {
+        let mut result = Appended::default();
+        let mut rest = lines;
+        while !rest.is_empty() && result.lost.is_none() {
+            let (locked, size) = match self.settle() {
+                Ok(settled) => settled,
+                Err(error) => {
+                    result.lost = Some((rest.len(), error));
+                    break;
+                }
+            };
+            let size = self.complete_torn_line(size);
+            let mut fitting = self.fitting(rest, size);
+            if fitting == 0 {
+                if locked && result.unrotated.is_none() {
+                    match self.rotate() {
+                        Ok(()) => continue,
+                        Err(error) => result.unrotated = Some(error),
+                    }
+                }
+                fitting = rest.len();
+            }
+            let Some(file) = &self.file else { break };
+            let written = match write_all(file, &rest[..fitting]) {
+                Ok(()) => fitting,
+                Err((written, error)) => {
+                    result.lost = Some((rest.len() - written, error));
+                    written
+                }
+            };
+            // A line cut short makes the next append look at the end of the file.
+            self.end = if result.lost.is_some() { u64::MAX } else { size + written as u64 };
+            rest = &rest[written..];
+        }
+        if let Some(file) = &self.file {
+            let _ = rustix::fs::flock(file, FlockOperation::Unlock);
+        }
+        result
+    }
+
+    /// A file that somebody else left in the middle of a line gets its newline. Returns the size after that.
+    fn complete_torn_line(&self, size: u64) -> u64 {
+        match &self.file {
+            Some(file) if size != self.end && !ends_with_newline(file, size) && write_all(file, b"\n").is_ok() => size + 1,
+            _ => size,
+        }
+    }
+
+    /// How much from the front of `lines` the file still takes, in whole lines.
+    fn fitting(&self, lines: &[u8], size: u64) -> usize {
+        let room = usize::try_from(self.max_size.saturating_sub(size)).unwrap_or(usize::MAX);
+        if lines.len() <= room {
+            return lines.len();
+        }
+        match memchr::memrchr(b'\n', &lines[..room]) {
+            Some(last) => last + 1,
+            // A single line longer than the limit has a file to itself.
+            None if size == 0 => memchr::memchr(b'\n', lines).map_or(lines.len(), |end| end + 1),
+            None => 0,
+        }
+    }
+
+    /// Locks the file that the path names now; says whether the lock was had, and the file's size.
+    fn settle(&mut self) -> Result<(bool, u64), Errno> {
+        // Each further round means that somebody rotated between our opening and our lock.
+        for _ in 0..16 {
+            let Some(file) = &self.file else {
+                self.reopen()?;
+                continue;
+            };
+            let locked = lock(file, &mut self.lock_given_up);
+            match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if identity(&stat) == self.identity => return Ok((locked, stat.st_size as u64)),
+                _ if self.reopen().is_ok() => {}
+                _ => break,
+            }
+        }
+        // The directory is gone or closed to us: carry on in the file that is open.
+        let file = self.file.as_ref().ok_or(Errno::NOENT)?;
+        Ok((false, rustix::fs::fstat(file)?.st_size as u64))
+    }
+
+    fn reopen(&mut self) -> Result<(), Errno> {
+        let open = |extra| {
+            rustix::fs::openat(
+                &self.directory,
+                &self.name,
+                open_flags() | OFlags::NOFOLLOW | extra,
+                Mode::from_raw_mode(0o666),
+            )
+        };
+        let file = match open(OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => {
+                let (mode, uid, gid) = self.mode_and_owner;
+                let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+                // Best effort: only root gives files away. Owner first, for chown clears the setuid bits.
+                let _ = rustix::fs::fchown(&file, Some(owner.0), Some(owner.1));
+                let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(mode));
+                file
+            }
+            Err(Errno::EXIST) => open(OFlags::empty())?,
+            Err(error) => return Err(error),
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Errno::INVAL);
+        }
+        self.adopt(file, &stat);
+        Ok(())
+    }
+
+    fn adopt(&mut self, file: OwnedFd, stat: &Stat) {
+        self.identity = identity(stat);
+        self.mode_and_owner = (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid);
+        // Not known to end with a newline.
+        self.end = u64::MAX;
+        self.file = Some(file);
+    }
+
+    /// Moves the log out of the way. From the lowest free number down, each step one atomic rename: a rotation that
+    /// was interrupted anywhere leaves a gap, which the next one closes, and costs no backup.
+    fn rotate(&mut self) -> Result<(), Errno> {
+        let Self { directory, name, backup_names: [from, to], backups, .. } = self;
+        if *backups == 0 {
+            return rustix::fs::unlinkat(&*directory, &*name, AtFlags::empty());
+        }
+        let is_free = |number: &u32| {
+            let stat = rustix::fs::statat(&*directory, to.numbered(*number), AtFlags::SYMLINK_NOFOLLOW);
+            stat.is_err_and(|error| error == Errno::NOENT)
+        };
+        let free = (1..=*backups).find(is_free).unwrap_or(*backups);
+        for number in (1..free).rev() {
+            rustix::fs::renameat(&*directory, from.numbered(number), &*directory, to.numbered(number + 1))?;
+        }
+        rustix::fs::renameat(&*directory, &*name, &*directory, to.numbered(1))
+    }
+}
+
+/// `O_NONBLOCK` so that nothing put in the file's place can make the opening hang.
+fn open_flags() -> OFlags {
+    OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
+}
+
+/// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.
+pub(crate) fn above_standard(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+    use std::os::fd::AsRawFd;
+    if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { rustix::io::fcntl_dupfd_cloexec(&descriptor, 3) }
+}
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+fn require_regular(stat: &Stat) -> io::Result<()> {
+    match file_kind(stat) {
+        None => Ok(()),
+        Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
+    }
+}
+
+/// What a thing that is not a regular file is.
+pub(crate) fn file_kind(stat: &Stat) -> Option<&'static str> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some("a directory"),
+        FileType::Symlink => Some("a symbolic link"),
+        FileType::Fifo => Some("a FIFO"),
+        FileType::Socket => Some("a socket"),
+        FileType::CharacterDevice => Some("a character device"),
+        FileType::BlockDevice => Some("a block device"),
+        _ => Some("of an unknown kind"),
+    }
+}
+
+fn lock(file: &OwnedFd, given_up: &mut bool) -> bool {
+    for waited in 0..=LOCK_PATIENCE_MS {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                *given_up = false;
+                return true;
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => {
+                // Waited for once, not once a batch: the job must not crawl behind a stopped peer.
+                if *given_up || waited == LOCK_PATIENCE_MS {
+                    *given_up = true;
+                    return false;
+                }
+                let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
+            }
+            // A file system without flock: nobody else can hold it either.
+            Err(_) => return true,
+        }
+    }
+    false
+}
+
+fn ends_with_newline(file: &OwnedFd, size: u64) -> bool {
+    let mut last = [0];
+    size == 0 || rustix::io::pread(file, &mut last, size - 1).is_ok_and(|read| read == 1 && last == *b"\n")
+}
+
+/// Writes it all, or says how much was written before which error.
+pub(crate) fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), (usize, Errno)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match rustix::io::write(file, &bytes[written..]) {
+            Ok(0) => return Err((written, Errno::NOSPC)),
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
+}
+
+/// `LOG.7`, put together without allocating.
+struct BackupName {
+    bytes: Vec<u8>,
+    prefix: usize,
+}
+
+impl BackupName {
+    fn new(name: &OsStr) -> Self {
+        let mut bytes = Vec::with_capacity(name.len() + ".4294967295\0".len());
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(b'.');
+        Self { prefix: bytes.len(), bytes }
+    }
+
+    fn numbered(&mut self, number: u32) -> &CStr {
+        self.bytes.truncate(self.prefix);
+        let mut power = 10_u32.pow(number.max(1).ilog10());
+        while power > 0 {
+            self.bytes.push(b'0' + (number / power % 10) as u8);
+            power /= 10;
+        }
+        self.bytes.push(0);
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn numbered_line(number: usize) -> String {
+        format!("line {number:04}\n")
+    }
+
+    /// The backups from the oldest on, then the log.
+    fn joined(path: &Path) -> String {
+        let mut all = String::new();
+        for number in (1..=999).rev() {
+            all += &fs::read_to_string(format!("{}.{number}", path.display())).unwrap_or_default();
+        }
+        all + &fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn rotates_before_the_limit_and_inside_no_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = LogFile::open(&path, 95, 50).unwrap();
+        let all: String = (0..300).map(numbered_line).collect();
+        for portion in all.as_bytes().chunks(10 * 7) {
+            let result = log.append(portion);
+            assert!(result.lost.is_none() && result.unrotated.is_none());
+        }
+        assert_eq!(joined(&path), all);
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            assert!(entry.unwrap().metadata().unwrap().len() <= 90, "whole lines of ten bytes within 95");
+        }
+    }
+
+    #[test]
+    fn keeps_as_many_backups_as_asked_for() {
+        for (backups, files) in [(0, 1), (1, 2), (3, 4)] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("a.log");
+            let mut log = LogFile::open(&path, 20, backups).unwrap();
+            for number in 0..20 {
+                log.append(numbered_line(number).as_bytes());
+            }
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), files);
+            assert!(joined(&path).ends_with("line 0018\nline 0019\n"));
+        }
+    }
+
+    #[test]
+    fn a_long_line_has_a_file_to_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = LogFile::open(&path, 20, 5).unwrap();
+        let long = "x".repeat(50) + "\n";
+        log.append(format!("before\n{long}after\n").as_bytes());
+        assert_eq!(fs::read_to_string(directory.path().join("a.log.1")).unwrap(), long);
+        assert_eq!(joined(&path), format!("before\n{long}after\n"));
+    }
+
+    #[test]
+    fn an_interrupted_rotation_is_carried_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = LogFile::open(&path, 10, 5).unwrap();
+        for number in 0..6 {
+            log.append(numbered_line(number).as_bytes());
+        }
+        // Killed between the first rename and the second: there is a gap at 4 and nothing is gone but the oldest.
+        fs::rename(directory.path().join("a.log.4"), directory.path().join("a.log.5")).unwrap();
+        log.append(numbered_line(6).as_bytes());
+        assert_eq!(joined(&path), (1..7).map(numbered_line).collect::<String>());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_completed_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        fs::write(&path, "torn").unwrap();
+        let mut log = LogFile::open(&path, 1000, 5).unwrap();
+        log.append(b"next\n");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "torn by another").unwrap();
+        log.append(b"last\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "torn\nnext\ntorn by another\nlast\n");
+    }
+
+    #[test]
+    fn follows_the_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = LogFile::open(&path, 1000, 5).unwrap();
+        log.append(b"one\n");
+        fs::rename(&path, directory.path().join("moved")).unwrap();
+        log.append(b"two\n");
+        fs::remove_file(&path).unwrap();
+        log.append(b"three\n");
+        assert_eq!(fs::read_to_string(directory.path().join("moved")).unwrap(), "one\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_peer_that_holds_the_lock_for_ever_does_not_stop_us() {
+        use fs2::FileExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = LogFile::open(&path, 10, 5).unwrap();
+        let peer = fs::File::open(&path).unwrap();
+        FileExt::lock_exclusive(&peer).unwrap();
+        log.append(b"line one\nline two\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line one\nline two\n", "appended, not rotated");
+        drop(peer);
+        log.append(b"three\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_new_file_takes_over_the_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let mut log = LogFile::open(&path, 10, 5).unwrap();
+        log.append(b"line one\nline two\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_by_name() {
+        let refusal = |path: &str| LogFile::open(Path::new(path), 10, 5).err().unwrap().to_string();
+        assert_eq!(refusal("/dev/null"), "is a character device, not a regular file");
+        assert_eq!(refusal("/tmp"), "is a directory, not a regular file");
+    }
+}

@@ -1,0 +1,178 @@
+//! Where everything collected goes: lines into the log first, then bytes to the console.
+
+use std::io::Write;
+use std::os::fd::{OwnedFd, RawFd};
+
+use rustix::io::Errno;
+
+use super::console::Console;
+use super::lines::{Batch, LineShaper, record_line};
+use super::log_file::LogFile;
+use super::stamp::Stamper;
+use crate::frame::Severity;
+
+/// Lines gathered for one write to the log.
+const BATCH_ROOM: usize = 640 * 1024;
+/// Bytes gathered for one write to the console, where records stand between the printed bytes.
+const CONSOLE_ROOM: usize = 320 * 1024;
+
+pub(super) struct Output {
+    log: LogFile,
+    batch: Batch,
+    stamper: Stamper,
+    consoles: [Console; 2],
+    /// Standard output and standard error lead to the same place: one console serves both, in exact order.
+    one_console: bool,
+    /// Bytes that the log could not take, and the last reason.
+    missing: Option<(u64, Errno)>,
+    told_unrotated: bool,
+}
+
+impl Output {
+    pub(super) fn new(log: LogFile, [stdout, stderr]: [Option<OwnedFd>; 2], one_console: bool) -> Self {
+        Self {
+            log,
+            batch: Batch::with_room(BATCH_ROOM),
+            stamper: Stamper::new(),
+            consoles: [Console::new(stdout, CONSOLE_ROOM), Console::new(stderr, CONSOLE_ROOM)],
+            one_console,
+            missing: None,
+            told_unrotated: false,
+        }
+    }
+
+    pub(super) fn descriptors(&self) -> [Option<RawFd>; 4] {
+        let [directory, file] = self.log.descriptors();
+        let [stdout, stderr] = &self.consoles;
+        [directory, file, stdout.descriptor(), stderr.descriptor()].map(|descriptor| descriptor.map(super::number))
+    }
+
+    pub(super) fn log_directory(&self) -> &OwnedFd {
+        self.log.directory()
+    }
+
+    /// Keeps no log file open; the next line opens it anew.
+    pub(super) fn release_log(&mut self) {
+        self.log.release();
+    }
+
+    /// Printed bytes, which become lines of the log.
+    pub(super) fn printed(&mut self, shaper: &mut LineShaper, raw: &[u8], time: u64) {
+        let mut rest = raw;
+        loop {
+            let taken = shaper.shape(rest, self.stamper.stamp(time), &mut self.batch);
+            rest = &rest[taken..];
+            if rest.is_empty() {
+                break;
+            }
+            self.flush_log();
+        }
+    }
+
+    /// The line that still waits for its newline becomes one.
+    pub(super) fn finish_line(&mut self, shaper: &mut LineShaper, time: u64) {
+        self.make_room();
+        shaper.finish(self.stamper.stamp(time), &mut self.batch);
+    }
+
+    /// The same bytes for the console (0: standard output, 1: standard error).
+    pub(super) fn show(&mut self, console: usize, raw: &[u8]) {
+        let console = if self.one_console { 0 } else { console };
+        let result = self.consoles[console].push(raw);
+        self.check_console(result);
+    }
+
+    /// A record, or a line of our own.
+    pub(super) fn record(&mut self, severity: Severity, console: bool, text: &[u8], time: u64) {
+        let (mut rest, mut first) = (text, true);
+        while first || !rest.is_empty() {
+            self.make_room();
+            let start = self.batch.lines().len();
+            let taken = record_line(rest, first, self.stamper.stamp(time), severity, &mut self.batch);
+            if console {
+                let target = usize::from(!self.one_console);
+                let result = self.consoles[target].push(&self.batch.lines()[start..]);
+                self.check_console(result);
+            }
+            (rest, first) = (&rest[taken..], false);
+        }
+    }
+
+    /// A line of our own, formatted without allocating.
+    pub(super) fn note(&mut self, severity: Severity, time: u64, text: std::fmt::Arguments<'_>) {
+        let mut buffer = [0; 512];
+        let mut rest = &mut buffer[..];
+        let _ = rest.write_fmt(format_args!("guard_runtime: {text}"));
+        let length = 512 - rest.len();
+        self.record(severity, false, &buffer[..length], time);
+    }
+
+    /// Log first, then console.
+    pub(super) fn flush(&mut self) {
+        self.flush_log();
+        for console in 0..2 {
+            let result = self.consoles[console].flush();
+            self.check_console(result);
+        }
+    }
+
+    /// As `flush`, with bytes for one console that need not be gathered.
+    pub(super) fn flush_with(&mut self, console: usize, raw: &[u8]) {
+        self.flush_log();
+        let console = if self.one_console { 0 } else { console };
+        let result = self.consoles[console].flush_with(raw);
+        self.check_console(result);
+    }
+
+    fn make_room(&mut self) {
+        if !self.batch.has_room() {
+            self.flush_log();
+        }
+    }
+
+    fn flush_log(&mut self) {
+        if self.batch.lines().is_empty() {
+            return;
+        }
+        if let Some((bytes, error)) = self.missing {
+            self.tell_missing(bytes, error);
+        }
+        let appended = self.log.append(self.batch.lines());
+        self.batch.clear();
+        if let Some((bytes, error)) = appended.lost {
+            let before = self.missing.map_or(0, |(before, _)| before);
+            self.missing = Some((before + bytes as u64, error));
+        }
+        if let Some(error) = appended.unrotated
+            && !std::mem::replace(&mut self.told_unrotated, true)
+        {
+            let error = error.raw_os_error();
+            self.note(Severity::Warn, 0, format_args!("the log cannot be rotated (os error {error}); it grows on"));
+        }
+    }
+
+    /// Only once there is room again: the line itself is the probe.
+    fn tell_missing(&mut self, bytes: u64, error: Errno) {
+        let mut buffer = [0; 256];
+        let mut rest = &mut buffer[..];
+        let _ = rest.write_all(self.stamper.stamp(0));
+        let error = error.raw_os_error();
+        let _ = writeln!(
+            rest,
+            " [WARN ] guard_runtime: {bytes} bytes are missing here: the log could not be written (os error {error})"
+        );
+        let length = 256 - rest.len();
+        if self.log.append(&buffer[..length]).lost.is_none() {
+            self.missing = None;
+        }
+    }
+
+    fn check_console(&mut self, result: Result<(), Errno>) {
+        if let Err(error) = result {
+            let error = error.raw_os_error();
+            let text = format_args!("the console is gone (os error {error}); the log goes on alone");
+            self.make_room();
+            self.note(Severity::Warn, 0, text);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Processes: how a helper is forked from a program that may have threads, and what it keeps.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use rustix::process::Pid;
+
+/// Whose child a new helper is.
+#[derive(Clone, Copy)]
+pub(crate) enum Parent {
+    /// The caller's.
+    Caller,
+    /// The caller's parent's: so every helper of a run is a child of the run, none of another helper, and no death
+    /// among them hands a process to a subreaper whose `wait` loop it would keep from ending.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "needs clone(2)"))]
+    CallersParent,
+}
+
+/// Forks a helper that runs `body` and ends. In it every signal stays blocked: no handler of the user's ever runs
+/// there, a write to a broken pipe is an error and not a death, and a terminal's Ctrl-C is not for it.
+///
+/// `body` must not allocate, free, take a lock or return: other threads of the caller may have held any lock at the
+/// fork. It ends in [`exit`].
+///
+/// # Errors
+/// As clone(2) and fork(2): `EAGAIN` at a process limit, `ENOMEM`.
+#[allow(unsafe_code)]
+pub(crate) fn spawn(parent: Parent, body: impl FnOnce()) -> io::Result<Pid> {
+    let mut everything = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set it is given.
+    unsafe { libc::sigfillset(everything.as_mut_ptr()) };
+    // SAFETY: the first set was filled above, the second is written by the call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, everything.as_ptr(), before.as_mut_ptr()) };
+    let forked = match fork(parent) {
+        Ok(None) => {
+            // A panic would unwind into the code that we were forked from: it ends here instead.
+            let _unwinding = ExitOnDrop;
+            body();
+            exit(70)
+        }
+        Ok(Some(child)) => Ok(child),
+        Err(error) => Err(error),
+    };
+    // SAFETY: `before` was written by the first call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    forked
+}
+
+/// Ends a helper at once: no `atexit` handler, no destructor.
+#[allow(unsafe_code)]
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: _exit does not return and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+struct ExitOnDrop;
+
+impl Drop for ExitOnDrop {
+    fn drop(&mut self) {
+        exit(70);
+    }
+}
+
+/// On Linux a bare `clone` without an exit signal: plain `wait()` does not see the child, and no `pthread_atfork`
+/// handler of the user's runs in it.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+fn fork(parent: Parent) -> io::Result<Option<Pid>> {
+    let flags = match parent {
+        Parent::Caller => 0,
+        Parent::CallersParent => libc::CLONE_PARENT,
+    } as libc::c_ulong;
+    let none = 0 as libc::c_ulong;
+    // The order of the arguments differs by architecture (clone(2)).
+    let [first, second] = if cfg!(target_arch = "s390x") { [none, flags] } else { [flags, none] };
+    // SAFETY: without CLONE_VM this is fork: the child has its own copy of memory and goes on on its own stack.
+    let result = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Pid::from_raw(pid as i32)),
+    }
+}
+
+/// Elsewhere a double fork: the helper becomes a child of init, which reaps it.
+#[cfg(not(target_os = "linux"))]
+#[allow(unsafe_code)]
+fn fork(_: Parent) -> io::Result<Option<Pid>> {
+    // SAFETY: the child makes only system calls and ends in _exit.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: as above.
+            match unsafe { libc::fork() } {
+                -1 => exit(1),
+                0 => Ok(None),
+                _ => exit(0),
+            }
+        }
+        pid => {
+            let mut status = 0;
+            // SAFETY: waits for the child forked above, which ends at once.
+            while unsafe { libc::waitpid(pid, &mut status, 0) } == -1
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+            if status == 0 { Ok(Pid::from_raw(pid)) } else { Err(io::Error::from_raw_os_error(libc::EAGAIN)) }
+        }
+    }
+}
+
+/// Closes every descriptor but those in `keep`: a helper that held an inherited pipe open would keep its reader (a CI
+/// job, an ssh channel) waiting. Sorts `keep`.
+pub(crate) fn close_all_but(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut first = 0;
+    for &descriptor in &*keep {
+        if descriptor > first {
+            close_range(first, descriptor - 1);
+        }
+        first = descriptor + 1;
+    }
+    close_range(first, RawFd::MAX);
+}
+
+#[allow(unsafe_code)]
+fn close_range(first: RawFd, last: RawFd) {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the descriptors of this range belong to nobody in this process (see `close_all_but`).
+        let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if result == 0 {
+            return;
+        }
+    }
+    // Linux before 5.9, and elsewhere: one by one.
+    // SAFETY: sysconf reads a limit.
+    let limit = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
+    let last = last.min(RawFd::try_from(limit).unwrap_or(RawFd::MAX) - 1);
+    for descriptor in first..=last {
+        // SAFETY: as above.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
+/// Reaps the helpers of a finished run, all of which are in the process group of the first.
+pub(crate) fn reap(first: Pid, wait: bool) {
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code)]
+    loop {
+        let flags = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
+        // SAFETY: no status is asked for.
+        let reaped = unsafe { libc::waitpid(-first.as_raw_nonzero().get(), std::ptr::null_mut(), flags) };
+        let interrupted = reaped == -1 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+        if reaped <= 0 && !interrupted {
+            break;
+        }
+    }
+    // Elsewhere they are init's children.
+    #[cfg(not(target_os = "linux"))]
+    let _ = (first, wait);
+}

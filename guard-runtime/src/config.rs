@@ -1,0 +1,247 @@
+//! `Config`: everything the attribute can say, said at run time; and why a run could not be started.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::LevelFilter;
+
+use crate::collector::Tee;
+use crate::lock::{Contention, LockError, remedy};
+use crate::path_template;
+use crate::run::Guard;
+
+/// Exit code of a run that could not be set up: `EX_CANTCREAT` of sysexits(3).
+pub(crate) const SETUP_FAILED: u8 = 73;
+
+/// How a run is locked and logged. The attribute expands to this builder.
+///
+/// ```
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let (lock, log) = (directory.path().join("a.lock"), directory.path().join("a.log"));
+/// # let (lock, log) = (lock.to_str().unwrap(), log.to_str().unwrap());
+/// use guard_runtime::{Config, StartError};
+///
+/// match Config::new(lock, log).backups(30).start() {
+///     Ok(guard) => {
+///         println!("this reaches the console and the log");
+///         drop(guard); // the log has everything, the lock is free
+///     }
+///     Err(StartError::Held(contention)) => println!("skipped: {contention}"),
+///     Err(error) => panic!("{error}"),
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until it is started"]
+pub struct Config {
+    pub(crate) lock: String,
+    pub(crate) log: String,
+    pub(crate) max_size: u64,
+    pub(crate) backups: u16,
+    pub(crate) level: LevelFilter,
+    pub(crate) console_level: Option<LevelFilter>,
+    pub(crate) logger: bool,
+    pub(crate) tee: Tee,
+    pub(crate) conflict_exit_code: u8,
+}
+
+impl Config {
+    /// The most backups a log can have.
+    pub const MAX_BACKUPS: u16 = 999;
+
+    /// Two path templates: the lock file (created with mode 0600, never deleted) and the log file (its backups are
+    /// `LOG.1`, the newest, to `LOG.N`). `~`, `$VAR`, `${VAR}`, `${VAR:-default}` are filled in at the start, `$$` is a
+    /// dollar; relative paths are relative to the working directory at the start.
+    pub fn new(lock: impl Into<String>, log: impl Into<String>) -> Self {
+        Self {
+            lock: lock.into(),
+            log: log.into(),
+            max_size: 5_000_000,
+            backups: 5,
+            level: LevelFilter::Info,
+            console_level: None,
+            logger: true,
+            tee: Tee::Both,
+            conflict_exit_code: 0,
+        }
+    }
+
+    /// No log file grows past so many bytes, unless a single line is longer. Default: 5,000,000.
+    /// [`parse_size`](crate::parse_size) reads texts such as `"5MB"`.
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// How many old files are kept: 0 to [`Config::MAX_BACKUPS`]; more is an error at the start. Default: 5.
+    pub fn backups(mut self, files: u16) -> Self {
+        self.backups = files;
+        self
+    }
+
+    /// Which `log` records are kept; the environment variable `RUST_LOG`, when set and not empty, replaces it
+    /// (`info,hyper=warn`). Default: `Info`.
+    pub fn level(mut self, level: LevelFilter) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Which of the kept records are also shown on the console (on standard error). Default: all of them.
+    pub fn console_level(mut self, level: LevelFilter) -> Self {
+        self.console_level = Some(level);
+        self
+    }
+
+    /// Whether a `log` logger is installed. Without, the program brings its own, whose output is captured as printed
+    /// text. Default: true.
+    pub fn logger(mut self, install: bool) -> Self {
+        self.logger = install;
+        self
+    }
+
+    /// Which raw streams are captured. Default: both.
+    pub fn tee(mut self, tee: Tee) -> Self {
+        self.tee = tee;
+        self
+    }
+
+    /// The exit code that [`StartError::exit_code`] has for a held lock. Default: 0. It is the attribute that exits; the
+    /// builder only tells.
+    pub fn conflict_exit_code(mut self, code: u8) -> Self {
+        self.conflict_exit_code = code;
+        self
+    }
+
+    /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
+    /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
+    ///
+    /// # Errors
+    /// [`StartError`]. Nothing is captured then, and no process is left behind; the lock file may be there.
+    pub fn start(&self) -> Result<Guard, StartError> {
+        crate::run::start(self)
+    }
+
+    /// Fills the templates in.
+    pub(crate) fn paths(&self) -> Result<(PathBuf, PathBuf), StartError> {
+        if self.backups > Self::MAX_BACKUPS || self.max_size == 0 {
+            let Self { backups, max_size, .. } = self;
+            let what = format!("backups must be 0 to 999 (it is {backups}), max_size at least 1 (it is {max_size})");
+            return Err(StartError::Argument { what });
+        }
+        let expand = |name: &str, template: &str| {
+            let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };
+            let expanded = path_template::expand(template, variable);
+            let absolute = expanded.and_then(|path| std::path::absolute(path).map_err(|error| error.to_string()));
+            absolute.map_err(|wrong| StartError::Argument { what: format!("{name} = \"{template}\": {wrong}") })
+        };
+        let (lock, log) = (expand("lock", &self.lock)?, expand("log", &self.log)?);
+        if names_the_log(&resolved(&lock), &resolved(&log)) {
+            let what = format!(
+                "lock = {}: names the log {} or one of its backups; give the lock a file of its own",
+                lock.display(),
+                log.display()
+            );
+            return Err(StartError::Argument { what });
+        }
+        Ok((lock, log))
+    }
+}
+
+/// Whether `lock` is `log` or `log.N`.
+fn names_the_log(lock: &Path, log: &Path) -> bool {
+    let (lock, log) = (lock.as_os_str().as_encoded_bytes(), log.as_os_str().as_encoded_bytes());
+    lock.strip_prefix(log).is_some_and(|rest| {
+        rest.is_empty() || matches!(rest, [b'.', number @ ..] if !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+    })
+}
+
+/// With the links of its directory resolved, where that is there.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(whole) = path.canonicalize() {
+        return whole;
+    }
+    match (path.parent().and_then(|parent| parent.canonicalize().ok()), path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => path.to_path_buf(),
+    }
+}
+
+/// Why a run could not be started. The user's code has not run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another run holds the lock. The log has a line that says so.
+    Held(Contention),
+    /// Another run is active in this process: one after the other works, one inside or beside the other does not.
+    Active,
+    /// A path template or a number cannot be used.
+    #[non_exhaustive]
+    Argument {
+        /// Which, and what would be right.
+        what: String,
+    },
+    /// The lock could not be tried.
+    Lock(LockError),
+    /// The log could not be opened.
+    #[non_exhaustive]
+    Log {
+        /// The log file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused a process, a pipe or a descriptor: a run fails closed rather than run unlogged.
+    Capture(io::Error),
+}
+
+impl StartError {
+    /// What a program should exit with: `conflict` where the lock is held, else 73 (`EX_CANTCREAT` of sysexits(3)).
+    pub fn exit_code(&self, conflict: u8) -> u8 {
+        if matches!(self, Self::Held(_)) { conflict } else { SETUP_FAILED }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(contention) => write!(f, "run skipped: {contention}"),
+            Self::Active => f.write_str("another guarded run is active in this process; end it first"),
+            Self::Argument { what } => f.write_str(what),
+            Self::Lock(error) => error.fmt(f),
+            Self::Log { path, source } => {
+                write!(f, "cannot open the log {}: {source}; {}", path.display(), remedy(source))
+            }
+            Self::Capture(source) => write!(f, "cannot start the log's collector: {source}; {}", remedy(source)),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Log { source, .. } | Self::Capture(source) => Some(source),
+            Self::Lock(error) => Some(error),
+            Self::Held(_) | Self::Active | Self::Argument { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_may_not_be_the_log_or_a_backup() {
+        for (lock, wrong) in [("/a/x.log", true), ("/a/x.log.3", true), ("/a/x.log.lock", false), ("/a/x", false)] {
+            assert_eq!(names_the_log(Path::new(lock), Path::new("/a/x.log")), wrong, "{lock}");
+        }
+    }
+
+    #[test]
+    fn an_unset_variable_is_named() {
+        let error = Config::new("${SURELY_NOT_SET}/a.lock", "a.log").start().err().unwrap();
+        assert!(matches!(&error, StartError::Argument { what } if what.contains("SURELY_NOT_SET")), "{error}");
+        assert_eq!(error.exit_code(0), 73);
+    }
+}

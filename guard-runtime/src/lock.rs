@@ -1,0 +1,358 @@
+//! `PipelineLock`: an exclusive `flock`, released by the kernel on any death; the lock file is never deleted.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs2::FileExt;
+
+use crate::collector::{above_standard, file_kind, now, stamp_text};
+
+/// Each round means that the file was replaced between our opening and our lock.
+const ROUNDS: u32 = 100;
+/// A holder's record is a few lines; whatever is longer is not one.
+const RECORD_LIMIT: u64 = 4096;
+
+/// An exclusive lock on a file, for those who want only the lock.
+///
+/// Held until it is dropped or the process ends, however it ends: the kernel releases an flock(2) with the last
+/// descriptor of it. The file stays, and is created with mode 0600 (its directories are made too).
+///
+/// ```
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("import.lock");
+/// use guard_runtime::{LockError, PipelineLock};
+///
+/// let lock = PipelineLock::acquire(&path).expect("nobody holds it");
+/// let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!() };
+/// assert_eq!(contention.holder.expect("it is us").pid, std::process::id());
+/// drop(lock);
+/// assert!(PipelineLock::acquire(&path).is_ok());
+/// ```
+///
+/// # What it cannot see
+/// Two relative paths from two working directories are two locks. A lock file that is removed while it is held no
+/// longer keeps others out: they make a new one. Locks on network file systems are as good as the server's.
+#[derive(Debug)]
+pub struct PipelineLock {
+    file: File,
+    path: PathBuf,
+    /// A forked child has a copy of this value, but the lock is not its own.
+    pid: u32,
+}
+
+/// Who holds a lock, from the record in the lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Its process.
+    pub pid: u32,
+    /// Its program's path, as it was called.
+    pub program: String,
+    /// The host it runs on.
+    pub host: String,
+    /// When it took the lock: RFC 3339, UTC, microseconds.
+    pub started: String,
+    /// How long ago that was by the system's clock.
+    pub age: Duration,
+}
+
+/// The lock is held by another process, or by another part of this one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Contention {
+    /// The lock file.
+    pub path: PathBuf,
+    /// Its holder, where the record in the file is known to be the living holder's. It never decides who holds the lock.
+    pub holder: Option<Holder>,
+}
+
+impl fmt::Display for Contention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is held by ", self.path.display())?;
+        match &self.holder {
+            None => f.write_str("an unknown process"),
+            Some(Holder { pid, program, started, age, .. }) => {
+                write!(f, "pid {pid} ({program}), started {started}, {:.3}s ago", age.as_secs_f64())
+            }
+        }
+    }
+}
+
+/// Why a lock could not be had.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Another run holds it.
+    Held(Contention),
+    /// It could not be tried: never counted as held, and never as free.
+    #[non_exhaustive]
+    Unusable {
+        /// The lock file.
+        path: PathBuf,
+        /// What was tried, as in "cannot open".
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(contention) => contention.fmt(f),
+            Self::Unusable { path, action, source } => {
+                write!(f, "{action} the lock file {}: {source}; {}", path.display(), remedy(source))
+            }
+        }
+    }
+}
+
+impl std::error::Error for LockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Held(_) => None,
+            Self::Unusable { source, .. } => Some(source),
+        }
+    }
+}
+
+/// What to do about a file that cannot be used.
+pub(crate) fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "run as a user who may write there, or choose another path",
+        ErrorKind::NotADirectory => "something in the path is not a directory: choose another path",
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose a path that can be written",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or choose another path",
+        _ => match error.raw_os_error() {
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => "its file system takes no locks: choose a local one",
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => "raise the limit that was reached",
+            _ => "choose a path where a file can be made",
+        },
+    }
+}
+
+impl PipelineLock {
+    /// Takes the lock at once, or says who holds it.
+    ///
+    /// The path is used as it is (templates are [`Config`](crate::Config)'s). The file's record is written only once
+    /// the lock is held: a loser changes not a byte of it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] where another run holds it; [`LockError::Unusable`] for everything else: a directory that
+    /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
+    pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
+        let path = path.as_ref();
+        let unusable = |action| {
+            move |source| LockError::Unusable { path: path.to_path_buf(), action, source }
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(unusable("cannot make the directory of"))?;
+        }
+        for _ in 0..ROUNDS {
+            let mut file = open(path).map_err(unusable("cannot open"))?;
+            match try_lock(&file) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let holder = read_holder(&mut file);
+                    return Err(LockError::Held(Contention { path: path.to_path_buf(), holder }));
+                }
+                Err(error) => return Err(unusable("cannot lock")(error)),
+            }
+            if still_names(path, &file).map_err(unusable("cannot look at"))? {
+                let lock = Self { file, path: path.to_path_buf(), pid: std::process::id() };
+                lock.write_record().map_err(unusable("cannot write to"))?;
+                return Ok(lock);
+            }
+        }
+        Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
+    }
+
+    /// The lock file, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// To be closed in a forked child of the user's.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    fn write_record(&self) -> io::Result<()> {
+        let started = now();
+        let record = format!(
+            "pid={}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
+            self.pid,
+            stamp_text(started),
+            std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
+            rustix::system::uname().nodename().to_string_lossy(),
+            boot_id(),
+            birth(self.pid).unwrap_or(0),
+            pid_namespace(),
+        );
+        self.file.set_len(0)?;
+        (&self.file).write_all(record.as_bytes())
+    }
+}
+
+impl Drop for PipelineLock {
+    /// Empties the record and unlocks, in the process that took the lock; does nothing in a forked child.
+    fn drop(&mut self) {
+        if self.pid == std::process::id() {
+            // The record of one who no longer holds the lock must not be taken for the next holder's.
+            let _ = self.file.set_len(0);
+            // Explicitly: a child caught between fork and exec has a copy of the descriptor for a moment.
+            let _ = FileExt::unlock(&self.file);
+        }
+    }
+}
+
+/// Only a regular file, without following a link in the last component, without ever blocking.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    options.read(true).write(true).mode(0o600).custom_flags(flags);
+    let described = |error: io::Error| match error.raw_os_error() {
+        // What O_NOFOLLOW says of a link (open(2)), and writing of a directory, in words of this place.
+        Some(libc::ELOOP) => io::Error::other("is a symbolic link, not a regular file"),
+        Some(libc::EISDIR) => io::Error::other("is a directory, not a regular file"),
+        Some(libc::ENXIO) => io::Error::other("is a socket or a device, not a regular file"),
+        _ => error,
+    };
+    let file = match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            // Whatever the umask took away.
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            file
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            options.create(true).open(path).map_err(described)?
+        }
+        Err(error) => return Err(described(error)),
+    };
+    match file_kind(&rustix::fs::fstat(&file)?) {
+        None => Ok(above_standard(file.into())?.into()),
+        Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
+    }
+}
+
+/// Whether the lock was had. Every error but contention is one.
+fn try_lock(file: &File) -> io::Result<bool> {
+    loop {
+        match FileExt::try_lock_exclusive(file) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A file that was removed or replaced after it was opened locks nobody out.
+fn still_names(path: &Path, file: &File) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match path.symlink_metadata() {
+        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The record, if it is the living holder's for sure.
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(RECORD_LIMIT).read_to_string(&mut text).ok()?;
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let pid = field("pid")?.parse().ok()?;
+    let started: u64 = field("started_us")?.parse().ok()?;
+    let birth_recorded: u64 = field("birth")?.parse().ok()?;
+    let same_machine = field("boot")? == boot_id() && !boot_id().is_empty() && field("pid_namespace")? == pid_namespace();
+    // The time of its birth tells a process from a later one with the same number.
+    if !same_machine || birth(pid) != Some(birth_recorded) {
+        return None;
+    }
+    Some(Holder {
+        pid,
+        program: field("program")?.to_owned(),
+        host: field("host")?.to_owned(),
+        started: field("started")?.to_owned(),
+        age: Duration::from_micros(now().saturating_sub(started)),
+    })
+}
+
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+fn pid_namespace() -> String {
+    std::fs::read_link("/proc/self/ns/pid").unwrap_or_default().display().to_string()
+}
+
+/// When a living process was started, in clock ticks since the boot (proc(5), field 22 of stat).
+fn birth(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may contain anything, parentheses included.
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    behind_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder_of(text: &str) -> Option<Holder> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        std::fs::write(&path, text).unwrap();
+        read_holder(&mut File::open(path).unwrap())
+    }
+
+    #[test]
+    fn only_the_living_holders_record_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/a.lock");
+        let lock = PipelineLock::acquire(&path).unwrap();
+        let record = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(holder_of(&record).unwrap().pid, std::process::id());
+
+        let birth = birth(std::process::id()).unwrap();
+        let other_birth = record.replace(&format!("birth={birth}"), &format!("birth={}", birth + 1));
+        let other_boot = record.replace("boot=", "boot=x");
+        let other_namespace = record.replace("pid_namespace=", "pid_namespace=x");
+        let dead = record.replace(&format!("pid={}\n", std::process::id()), "pid=4194305\n");
+        for text in ["", "garbage", "pid=\n", &record[..20], &other_birth, &other_boot, &other_namespace, &dead] {
+            assert_ne!(text, record);
+            assert_eq!(holder_of(text), None, "{text}");
+        }
+        drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "", "it exists, and names nobody");
+    }
+
+    #[test]
+    fn created_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        let lock = PipelineLock::acquire(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(lock.path(), path);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        for (path, kind) in [(link.as_path(), "a symbolic link"), (directory.path(), "a directory"), (Path::new("/dev/null"), "a character device")] {
+            let error = PipelineLock::acquire(path).unwrap_err().to_string();
+            assert!(error.contains(kind), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+    }
+}

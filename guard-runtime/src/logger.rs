@@ -1,0 +1,234 @@
+//! The `log` logger: filtered by level and `RUST_LOG`, formatted by simplelog, sent down the stream of standard output
+//! as a frame, so that records and printed text keep their order.
+
+use std::cell::Cell;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use env_filter::Filter;
+use log::{LevelFilter, Log, Metadata, Record};
+use simplelog::{ConfigBuilder, WriteLogger};
+
+use crate::collector::{self, send};
+use crate::frame::{Frame, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, write_header};
+
+/// The way to the collector. There while a run is active.
+static CHANNEL: RwLock<Option<Channel>> = RwLock::new(None);
+
+pub(crate) struct Channel {
+    pub(crate) writer: OwnedFd,
+    pub(crate) nonce: Nonce,
+    pub(crate) levels: Levels,
+    /// Panics are printed where nobody captures them: the panic hook records them.
+    pub(crate) records_panics: bool,
+}
+
+/// Which records are kept, and which of those are shown on the console.
+pub(crate) struct Levels {
+    filter: Filter,
+    console: LevelFilter,
+    /// Directives of `RUST_LOG` that could not be read.
+    pub(crate) bad_directives: Vec<String>,
+}
+
+impl Levels {
+    /// `RUST_LOG`, when set and not empty, replaces `level`.
+    pub(crate) fn new(level: LevelFilter, console: Option<LevelFilter>, rust_log: Option<&str>) -> Self {
+        let mut builder = env_filter::Builder::new();
+        let mut bad_directives = Vec::new();
+        match rust_log.filter(|text| !text.trim().is_empty()) {
+            None => drop(builder.filter_level(level)),
+            Some(text) => {
+                // One by one, for a bad one would take the good ones with it.
+                for directive in text.split(',').filter(|directive| !directive.trim().is_empty()) {
+                    // Behind `/` env_logger filters by the text, which would have to be formatted for that.
+                    if directive.contains('/') || builder.try_parse(directive).is_err() {
+                        bad_directives.push(directive.to_owned());
+                    }
+                }
+            }
+        }
+        let filter = builder.build();
+        // Without a `console_level` of its own, the console shows every record that is kept.
+        Self { console: console.unwrap_or(LevelFilter::Trace), filter, bad_directives }
+    }
+}
+
+/// Opens the way for records, and installs the logger where `install` says so. Says whether records will come through
+/// it: false where the program has a logger of its own already.
+pub(crate) fn open(channel: Channel, install: bool) -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    let level = channel.levels.filter.filter();
+    if channel.records_panics {
+        install_panic_hook();
+    }
+    *CHANNEL.write().unwrap_or_else(PoisonError::into_inner) = Some(channel);
+    let ours = install && *INSTALLED.get_or_init(|| log::set_logger(&Logger).is_ok());
+    if ours {
+        log::set_max_level(level);
+    }
+    ours
+}
+
+/// Closes it: records after the end of a run go nowhere.
+pub(crate) fn close() -> Option<Channel> {
+    CHANNEL.write().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// A line of our own, whatever the levels say, for the file alone.
+pub(crate) fn note(severity: Severity, text: &str) {
+    with_channel(|channel| {
+        let mut frame = vec![0; HEADER];
+        frame.extend_from_slice(b"guard_runtime: ");
+        frame.extend_from_slice(text.as_bytes());
+        send_record(channel, &mut frame, severity, false, collector::now());
+    });
+}
+
+fn with_channel<T>(action: impl FnOnce(&Channel) -> T) -> Option<T> {
+    CHANNEL.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(action)
+}
+
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        with_channel(|channel| channel.levels.filter.enabled(metadata)).unwrap_or(false)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let time = collector::now();
+        // Taken, not borrowed: a `Display` that logs finds none and makes its own; one that panics spoils nobody's.
+        let formatter = FORMATTER.try_with(Cell::take).ok().flatten().unwrap_or_else(Formatter::new);
+        // The user's `Display` runs in here, and no lock of ours is held.
+        formatter.simplelog.log(record);
+        let mut frame = formatter.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        frame.pop_if(|last| *last == b'\n');
+        with_channel(|channel| {
+            let console = record.level() <= channel.levels.console;
+            send_record(channel, &mut frame, severity(record.level()), console, time);
+        });
+        frame.truncate(HEADER);
+        drop(frame);
+        let _ = FORMATTER.try_with(|slot| slot.set(Some(formatter)));
+    }
+
+    fn flush(&self) {}
+}
+
+fn severity(level: log::Level) -> Severity {
+    match level {
+        log::Level::Error => Severity::Error,
+        log::Level::Warn => Severity::Warn,
+        log::Level::Info => Severity::Info,
+        log::Level::Debug => Severity::Debug,
+        log::Level::Trace => Severity::Trace,
+    }
+}
+
+thread_local! {
+    static FORMATTER: Cell<Option<Box<Formatter>>> = const { Cell::new(None) };
+}
+
+/// simplelog, writing into a buffer that starts with room for a frame's header.
+struct Formatter {
+    simplelog: Box<WriteLogger<Gather>>,
+    gathered: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Formatter {
+    fn new() -> Box<Self> {
+        // The collector writes time and level.
+        let config = ConfigBuilder::new()
+            .set_time_level(LevelFilter::Off)
+            .set_max_level(LevelFilter::Off)
+            .set_thread_level(LevelFilter::Off)
+            .set_location_level(LevelFilter::Off)
+            .set_target_level(LevelFilter::Error)
+            .build();
+        let gathered = Arc::new(Mutex::new(vec![0; HEADER]));
+        let simplelog = WriteLogger::new(LevelFilter::Trace, config, Gather(Arc::clone(&gathered)));
+        Box::new(Self { simplelog, gathered })
+    }
+}
+
+struct Gather(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Gather {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends a record whose text stands in `frame` behind the room for a header.
+fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, console: bool, time: u64) {
+    /// The frames of a long record follow one another.
+    static LONG: Mutex<()> = Mutex::new(());
+    let record = |text, more| Frame::Record { severity, console, more, time, text };
+    let (header, text) = frame.split_at_mut(HEADER);
+    if text.len() <= MAX_TEXT {
+        write_header(header, &channel.nonce, &record(text, false));
+        let _ = send(&channel.writer, frame);
+        return;
+    }
+    let _long = LONG.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pieces = text.chunks(MAX_TEXT).peekable();
+    let mut buffer = [0; MAX_FRAME];
+    while let Some(piece) = pieces.next() {
+        write_header(&mut buffer, &channel.nonce, &record(piece, pieces.peek().is_some()));
+        buffer[HEADER..HEADER + piece.len()].copy_from_slice(piece);
+        if send(&channel.writer, &buffer[..HEADER + piece.len()]).is_err() {
+            break;
+        }
+    }
+}
+
+/// Adds a record of the panic to whatever the hook before does (which prints it, uncaptured).
+fn install_panic_hook() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if with_channel(|channel| channel.records_panics) == Some(true) {
+                let thread = std::thread::current();
+                let name = thread.name().unwrap_or("<unnamed>");
+                let backtrace = std::backtrace::Backtrace::capture();
+                let mut text = format!("thread '{name}' panicked: {panic}");
+                if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+                    text += &format!("\nstack backtrace:\n{backtrace}");
+                }
+                note(Severity::Error, &text);
+            }
+            before(panic);
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_log_replaces_the_level_and_a_bad_directive_costs_itself_alone() {
+        let enabled = |levels: &Levels, target: &str, level: log::Level| {
+            levels.filter.enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        let levels = Levels::new(LevelFilter::Info, None, Some("warn,hyper=debug,x=loud"));
+        assert_eq!(levels.bad_directives, ["x=loud"]);
+        assert!(enabled(&levels, "hyper::client", log::Level::Debug));
+        assert!(!enabled(&levels, "mine", log::Level::Info));
+        for unset in [None, Some(""), Some(" ")] {
+            let levels = Levels::new(LevelFilter::Info, None, unset);
+            assert!(enabled(&levels, "mine", log::Level::Info) && !enabled(&levels, "mine", log::Level::Debug));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a function's return value says of its run, told from its type without asking for more than the language does.
+//!
+//! Method resolution prefers the first of these that fits (as in `anyhow`'s `kind.rs`): a result whose error can be
+//! shown, a result whose error cannot, an exit code, anything else.
+
+use std::fmt::Debug;
+use std::process::ExitCode;
+
+use crate::run::Outcome;
+
+/// Wraps a reference to the value; the expansion calls `(&&&&Returned(&value)).outcome()`.
+#[derive(Debug)]
+pub struct Returned<'a, T>(pub &'a T);
+
+/// An exit code, by itself or in a result whose error can be shown.
+pub trait Code {
+    /// How the run ended.
+    fn outcome(&self) -> Outcome;
+}
+
+impl Code for &&&Returned<'_, ExitCode> {
+    fn outcome(&self) -> Outcome {
+        of_code(*self.0)
+    }
+}
+
+impl<E: Debug> Code for &&&Returned<'_, Result<ExitCode, E>> {
+    fn outcome(&self) -> Outcome {
+        self.0.as_ref().map_or_else(of_error, |code| of_code(*code))
+    }
+}
+
+/// A result whose error can be shown.
+pub trait ShownError {
+    /// How the run ended.
+    fn outcome(&self) -> Outcome;
+}
+
+impl<T, E: Debug> ShownError for &&Returned<'_, Result<T, E>> {
+    fn outcome(&self) -> Outcome {
+        self.0.as_ref().map_or_else(of_error, |_| Outcome::Finished)
+    }
+}
+
+/// A result whose error has no `Debug`.
+pub trait HiddenError {
+    /// How the run ended.
+    fn outcome(&self) -> Outcome;
+}
+
+impl<T, E> HiddenError for &Returned<'_, Result<T, E>> {
+    fn outcome(&self) -> Outcome {
+        if self.0.is_ok() { Outcome::Finished } else { Outcome::Failed(None) }
+    }
+}
+
+/// Anything else.
+pub trait AnyValue {
+    /// How the run ended.
+    fn outcome(&self) -> Outcome;
+}
+
+impl<T> AnyValue for Returned<'_, T> {
+    fn outcome(&self) -> Outcome {
+        Outcome::Finished
+    }
+}
+
+fn of_error(error: &impl Debug) -> Outcome {
+    Outcome::Failed(Some(format!("{error:?}")))
+}
+
+fn of_code(code: ExitCode) -> Outcome {
+    // It does not tell its number, but can be compared.
+    match (0..=255).find(|&number| code == ExitCode::from(number)) {
+        Some(0) => Outcome::Finished,
+        Some(number) => Outcome::Failed(Some(format!("exit code {number}"))),
+        None => Outcome::Failed(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! outcome {
+        ($value:expr) => {
+            (&&&&Returned(&$value)).outcome()
+        };
+    }
+
+    #[test]
+    fn by_type() {
+        struct NoDebug;
+        let failed = |why: &str| Outcome::Failed(Some(why.into()));
+        assert_eq!(outcome!(()), Outcome::Finished);
+        assert_eq!(outcome!(7), Outcome::Finished);
+        assert_eq!(outcome!(Ok::<(), String>(())), Outcome::Finished);
+        assert_eq!(outcome!(Err::<(), _>("disk on fire")), failed("\"disk on fire\""));
+        assert_eq!(outcome!(Err::<(), NoDebug>(NoDebug)), Outcome::Failed(None));
+        assert_eq!(outcome!(Ok::<(), NoDebug>(())), Outcome::Finished);
+        assert_eq!(outcome!(ExitCode::from(3)), failed("exit code 3"));
+        assert_eq!(outcome!(ExitCode::SUCCESS), Outcome::Finished);
+        assert_eq!(outcome!(Ok::<ExitCode, String>(ExitCode::from(9))), failed("exit code 9"));
+    }
+}

@@ -1,0 +1,182 @@
+//! Path templates: `~`, `$VAR`, `${VAR}`, `${VAR:-default}`, `$$`. One grammar, read by the compiler to check a literal
+//! and at run time to fill it in.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// A part of a template, as ranges of its bytes.
+#[derive(Clone, Copy)]
+enum Part {
+    Text { end: usize },
+    Home { end: usize },
+    Dollar { end: usize },
+    Variable { name: (usize, usize), default: Option<(usize, usize)>, end: usize },
+}
+
+/// Checks a template's form. `const`, so that a malformed literal is a compile error.
+///
+/// # Errors
+/// A text that says what would be right: an empty path, a NUL, an unclosed brace, an empty or malformed name.
+pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
+    let bytes = template.as_bytes();
+    if bytes.is_empty() {
+        return Err("an empty path names no file");
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        at = match part(bytes, at) {
+            Ok(Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. }) => end,
+            Err(wrong) => return Err(wrong),
+        };
+    }
+    if bytes[bytes.len() - 1] == b'/' {
+        return Err("a path that ends in `/` names a directory, not a file");
+    }
+    Ok(())
+}
+
+/// Fills a template in, with `variable` to look names up.
+pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<PathBuf, String> {
+    check(template)?;
+    let bytes = template.as_bytes();
+    let lookup = |name: &str| variable(OsStr::new(name)).filter(|value| !value.is_empty());
+    let (mut path, mut at) = (OsString::new(), 0);
+    while at < bytes.len() {
+        at = match part(bytes, at)? {
+            Part::Text { end } => {
+                path.push(&template[at..end]);
+                end
+            }
+            Part::Dollar { end } => {
+                path.push("$");
+                end
+            }
+            Part::Home { end } => {
+                path.push(lookup("HOME").ok_or("`~` needs the variable HOME, which is not set; set it, or write an absolute path")?);
+                end
+            }
+            Part::Variable { name: (from, to), default, end } => {
+                let name = &template[from..to];
+                match (lookup(name), default) {
+                    (Some(value), _) => path.push(value),
+                    (None, Some((from, to))) => path.push(&template[from..to]),
+                    (None, None) => {
+                        return Err(format!(
+                            "the variable {name} is not set; set it, or give a default: ${{{name}:-/some/path}}"
+                        ));
+                    }
+                }
+                end
+            }
+        };
+    }
+    if path.as_bytes().contains(&0) {
+        return Err("the path contains a NUL byte".into());
+    }
+    Ok(path.into())
+}
+
+/// The part that starts at `at`, which is not the end.
+const fn part(bytes: &[u8], at: usize) -> Result<Part, &'static str> {
+    let next = if at + 1 < bytes.len() { bytes[at + 1] } else { 0 };
+    match bytes[at] {
+        0 => Err("a path cannot contain a NUL byte"),
+        b'~' if at == 0 && (bytes.len() == 1 || next == b'/') => Ok(Part::Home { end: 1 }),
+        b'$' if next == b'$' => Ok(Part::Dollar { end: at + 2 }),
+        b'$' if next == b'{' => braced(bytes, at + 2),
+        b'$' => match name_end(bytes, at + 1) {
+            end if end == at + 1 => Err("`$` needs the name of a variable behind it, as in `$HOME`; write `$$` for a dollar"),
+            end => Ok(Part::Variable { name: (at + 1, end), default: None, end }),
+        },
+        _ => {
+            let mut end = at + 1;
+            while end < bytes.len() && bytes[end] != b'$' && bytes[end] != 0 {
+                end += 1;
+            }
+            Ok(Part::Text { end })
+        }
+    }
+}
+
+/// `NAME}` or `NAME:-default}`.
+const fn braced(bytes: &[u8], start: usize) -> Result<Part, &'static str> {
+    const UNCLOSED: &str = "`${` is not closed: write `${NAME}` or `${NAME:-default}`";
+    let name_end = name_end(bytes, start);
+    if name_end == bytes.len() {
+        return Err(UNCLOSED);
+    }
+    if name_end == start {
+        return Err("`${` needs the name of a variable behind it, as in `${HOME}`");
+    }
+    let name = (start, name_end);
+    match bytes[name_end] {
+        b'}' => Ok(Part::Variable { name, default: None, end: name_end + 1 }),
+        b':' if name_end + 1 < bytes.len() && bytes[name_end + 1] == b'-' => {
+            let from = name_end + 2;
+            let mut to = from;
+            while to < bytes.len() && bytes[to] != b'}' {
+                to += 1;
+            }
+            if to == bytes.len() {
+                return Err(UNCLOSED);
+            }
+            Ok(Part::Variable { name, default: Some((from, to)), end: to + 1 })
+        }
+        _ => Err("a variable's name is made of letters, digits and `_`, and ends in `}` or `:-`"),
+    }
+}
+
+const fn name_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = start;
+    while end < bytes.len()
+        && (bytes[end] == b'_' || bytes[end].is_ascii_alphabetic() || (end > start && bytes[end].is_ascii_digit()))
+    {
+        end += 1;
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn filled(template: &str) -> Result<String, String> {
+        let variable = |name: &OsStr| match name.to_str()? {
+            "HOME" => Some("/home/x".into()),
+            "RUN_1" => Some("/run/one".into()),
+            "EMPTY" => Some(OsString::new()),
+            _ => None,
+        };
+        expand(template, variable).map(|path| path.into_os_string().into_string().unwrap())
+    }
+
+    #[test]
+    fn templates() {
+        for (template, path) in [
+            ("a/b.log", "a/b.log"),
+            ("~/b.log", "/home/x/b.log"),
+            ("a~/~b", "a~/~b"),
+            ("~other/b", "~other/b"),
+            ("$RUN_1/a$$b", "/run/one/a$b"),
+            ("${RUN_1}a/b", "/run/onea/b"),
+            ("${NONE:-/tmp}/b", "/tmp/b"),
+            ("${EMPTY:-/tmp}/b", "/tmp/b"),
+            ("${NONE:-}b", "b"),
+        ] {
+            assert_eq!(filled(template).as_deref(), Ok(path), "{template}");
+        }
+        assert!(filled("$NONE/b").unwrap_err().contains("variable NONE is not set"));
+        for template in ["", "a/", "$", "a$/b", "${", "${}", "${A", "${A:-b", "${A-b}", "${1A}", "a\0b"] {
+            assert!(check(template).is_err(), "{template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_template_panics(template in "[~${}:a-zA-Z0-9/_ é-]{0,30}") {
+            prop_assert!(check(&template).is_ok() || filled(&template).is_err());
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Mutex, Once, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::collector::{self, Link, LogFile, Tee};
+use crate::config::{Config, StartError};
+use crate::frame::{Nonce, Severity};
+use crate::lock::{LockError, PipelineLock};
+use crate::logger::{self, Channel, Levels};
+
+/// How long another thread's hold of standard output is waited for at the end.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The active run. Locked for the whole of its end: of two threads that end it, the second waits for the first.
+static RUN: Mutex<Option<Run>> = Mutex::new(None);
+/// A run is active, or being started.
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+/// What a forked child must close: it would keep the lock, or hide its parent's end.
+static CHILD_CLOSES: [AtomicI32; 2] = [AtomicI32::new(-1), AtomicI32::new(-1)];
+
+struct Run {
+    number: u64,
+    /// A forked child has a copy of this value, but the run is not its own.
+    pid: u32,
+    nonce: Nonce,
+    started: Instant,
+    link: Link,
+    lock: PipelineLock,
+}
+
+/// An active run. It ends when this is dropped: the log's closing line says that the run finished, or that it panicked
+/// where the drop is part of a panic. In a forked child the drop does nothing.
+#[derive(Debug)]
+#[must_use = "the run ends when the guard is dropped"]
+pub struct Guard {
+    number: u64,
+}
+
+impl Guard {
+    /// Ends the run and says how it ended. When this returns, log and console have everything that was printed, and the
+    /// lock is free.
+    pub fn finish(self, outcome: Outcome) {
+        end(Some(self.number), Ending::Returned(outcome));
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        end(Some(self.number), if panicked { Ending::Panicked } else { Ending::Returned(Outcome::Finished) });
+    }
+}
+
+/// How a run's function ended, for the closing line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `run finished in …`.
+    Finished,
+    /// `run failed in …`, with what is known of the reason.
+    Failed(Option<String>),
+}
+
+enum Ending {
+    Returned(Outcome),
+    Panicked,
+    Exited,
+}
+
+pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
+    let (lock_path, log_path) = config.paths()?;
+    if CLAIMED.swap(true, Ordering::AcqRel) {
+        return Err(StartError::Active);
+    }
+    let result = start_claimed(config, &lock_path, &log_path);
+    if result.is_err() {
+        CLAIMED.store(false, Ordering::Release);
+    }
+    result
+}
+
+fn start_claimed(config: &Config, lock_path: &std::path::Path, log_path: &std::path::Path) -> Result<Guard, StartError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let open_log = || {
+        LogFile::open(log_path, config.max_size, u32::from(config.backups))
+            .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
+    };
+    let lock = match PipelineLock::acquire(lock_path) {
+        Ok(lock) => lock,
+        Err(LockError::Held(contention)) => {
+            let error = StartError::Held(contention);
+            // Best effort: the skip is told on stderr whatever becomes of this.
+            if let Ok(mut log) = open_log() {
+                let text = format!("guard_runtime: {error}");
+                log.append(&collector::line(&text, Severity::Warn, collector::now()));
+            }
+            return Err(error);
+        }
+        Err(error) => return Err(StartError::Lock(error)),
+    };
+    let log = open_log()?;
+    let nonce = Nonce::draw();
+    // Bytes that are still in the buffer were printed before the run.
+    flush_stdout();
+    let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
+    let writer = link.record_writer().map_err(StartError::Capture)?;
+    let run = Run {
+        number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+        pid: std::process::id(),
+        nonce,
+        started: Instant::now(),
+        link,
+        lock,
+    };
+    watch_process();
+    CHILD_CLOSES[0].store(run.lock.descriptor(), Ordering::Release);
+    CHILD_CLOSES[1].store(run.link.control(), Ordering::Release);
+    let captured = run.link.capture();
+    let guard = Guard { number: run.number };
+    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
+    let bad_directives = levels.bad_directives.join("`, `");
+    let has_logger = logger::open(
+        Channel { writer, nonce, levels, records_panics: config.tee != Tee::Both },
+        config.logger,
+    );
+    let logger = match (has_logger, config.logger) {
+        (true, _) => "",
+        (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
+        (false, false) => "; no logger installed (logger = false)",
+    };
+    logger::note(Severity::Info, &format!("run started: pid {}, lock {}{logger}", run.pid, lock_path.display()));
+    if !bad_directives.is_empty() {
+        logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
+    }
+    *RUN.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    captured.map_err(|error| StartError::Capture(error.into()))?;
+    Ok(guard)
+}
+
+/// Ends the run of that number, or whichever is active.
+fn end(number: Option<u64>, ending: Ending) {
+    // Looked at before the lock is: in a forked child another thread may have held it at the fork.
+    if CHILD_CLOSES[0].load(Ordering::Acquire) == -1 {
+        return;
+    }
+    let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_meant = |run: &mut Run| number.is_none_or(|number| run.number == number) && run.pid == std::process::id();
+    let Some(run) = active.take_if(is_meant) else { return };
+    let process_ends = matches!(ending, Ending::Exited);
+    if !process_ends {
+        // At the process's exit the standard library has done so.
+        flush_stdout();
+    }
+    logger::close();
+    for descriptor in &CHILD_CLOSES {
+        descriptor.store(-1, Ordering::Release);
+    }
+    run.link.finish(&run.nonce, &closing_line(&ending, run.started.elapsed()), process_ends);
+    drop(run.lock);
+    drop(active);
+    CLAIMED.store(false, Ordering::Release);
+}
+
+/// As the collector reads it: a severity, the text, a NUL.
+fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
+    let elapsed = format_args!("{:.3}s", elapsed.as_secs_f64()).to_string();
+    let (severity, text) = match ending {
+        Ending::Returned(Outcome::Finished) => (Severity::Info, format!("run finished in {elapsed}")),
+        Ending::Returned(Outcome::Failed(None)) => (Severity::Error, format!("run failed in {elapsed}")),
+        Ending::Returned(Outcome::Failed(Some(why))) => (Severity::Error, format!("run failed in {elapsed}: {why}")),
+        Ending::Panicked => (Severity::Error, format!("run panicked in {elapsed}")),
+        Ending::Exited => (Severity::Warn, format!("run ended by process::exit after {elapsed}")),
+    };
+    let mut line = vec![severity as u8];
+    line.extend_from_slice(b"guard_runtime: ");
+    line.extend(text.bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
+    line.push(0);
+    line
+}
+
+/// Flushes standard output, but does not wait for ever for a thread that holds its lock.
+fn flush_stdout() {
+    if is_single_threaded() {
+        let _ = std::io::stdout().flush();
+        return;
+    }
+    let (done, flushed) = mpsc::channel();
+    let flush = move || {
+        let _ = std::io::stdout().flush();
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("guard-flush".into()).stack_size(64 * 1024).spawn(flush).is_ok() {
+        let _ = flushed.recv_timeout(FLUSH_PATIENCE);
+    }
+}
+
+/// Then nobody else can hold a lock, and no thread need be started to find out.
+fn is_single_threaded() -> bool {
+    // A directory has a link from its parent, one from itself, and one from each of its directories: the threads.
+    cfg!(target_os = "linux") && rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink <= 3)
+}
+
+/// Ends the run where the process ends by `exit`, and keeps forked children out of it. Once a process.
+#[allow(unsafe_code)]
+fn watch_process() {
+    extern "C" fn at_exit() {
+        end(None, Ending::Exited);
+    }
+    extern "C" fn in_forked_child() {
+        for descriptor in &CHILD_CLOSES {
+            let descriptor = descriptor.swap(-1, Ordering::AcqRel);
+            if descriptor != -1 {
+                // SAFETY: the child's copies, which no code in it uses: `end` finds the marks gone and returns.
+                unsafe { libc::close(descriptor) };
+            }
+        }
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handler is a plain function that lives as long as the process.
+        unsafe { libc::atexit(at_exit) };
+        // SAFETY: the handler only exchanges atomics and closes descriptors (async-signal-safe, as fork(2) asks).
+        unsafe { libc::pthread_atfork(None, None, Some(in_forked_child)) };
+    });
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
+    }
+}
