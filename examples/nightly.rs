@@ -6,6 +6,8 @@ fn main() -> Result<(), String> {
     log::info!("42 rows");
     eprintln!("err");
     std::process::Command::new("echo").arg("child").status().unwrap();
-    if std::env::args().nth(1).as_deref() == Some("sleep") { std::thread::sleep(std::time::Duration::from_secs(1000)); }
+    if std::env::args().nth(1).as_deref() == Some("sleep") {
+        std::thread::sleep(std::time::Duration::from_secs(1000));
+    }
     Err("disk on fire".into())
 }

@@ -97,7 +97,8 @@ impl Args {
         }
         for required in ["lock", "log"] {
             if args.get(required).is_none() && !errors.mention(required) {
-                let message = format!("missing argument `{required}`: write #[locked_pipeline(lock = \"…\", log = \"…\")]");
+                let message =
+                    format!("missing argument `{required}`: write #[locked_pipeline(lock = \"…\", log = \"…\")]");
                 errors.push(Error::new(Span::call_site(), message));
             }
         }
@@ -215,8 +216,14 @@ mod tests {
     #[test]
     fn near_names() {
         for (key, name) in [
-            ("lockfile", "lock"), ("logfile", "log"), ("size", "max_size"), ("max_backups", "backups"),
-            ("bakcups", "backups"), ("lvel", "level"), ("exit_code", "conflict_exit_code"), ("lok", "lock"),
+            ("lockfile", "lock"),
+            ("logfile", "log"),
+            ("size", "max_size"),
+            ("max_backups", "backups"),
+            ("bakcups", "backups"),
+            ("lvel", "level"),
+            ("exit_code", "conflict_exit_code"),
+            ("lok", "lock"),
         ] {
             assert!(unknown(key).contains(&format!("Did you mean `{name}`?")), "{}", unknown(key));
         }
@@ -225,7 +232,8 @@ mod tests {
 
     #[test]
     fn what_is_right_passes() {
-        let args = Args::parse(quote!(lock = LOCK, log = concat!("a", ".log"), max_size = 5_000, crate = ::a::b,)).unwrap();
+        let args =
+            Args::parse(quote!(lock = LOCK, log = concat!("a", ".log"), max_size = 5_000, crate = ::a::b,)).unwrap();
         assert_eq!(args.given.len(), 4);
     }
 }

@@ -4,7 +4,9 @@ use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, ExprLit, GenericArgument, Lit, PathArguments, ReturnType, Signature, Type, Visibility};
+use syn::{
+    Attribute, Error, Expr, ExprLit, GenericArgument, Lit, PathArguments, ReturnType, Signature, Type, Visibility,
+};
 
 use crate::args::{Args, Argument, Kind};
 
@@ -57,10 +59,16 @@ fn check(function: &Function) -> Result<(), Error> {
         return Err(Error::new_spanned(token, "a run takes a lock and writes a log: it cannot be a `const fn`"));
     }
     if let Some(abi) = abi {
-        return Err(Error::new_spanned(abi, "a run may end in a panic, which must not cross a foreign caller: guard a Rust function"));
+        return Err(Error::new_spanned(
+            abi,
+            "a run may end in a panic, which must not cross a foreign caller: guard a Rust function",
+        ));
     }
     if let Some(token) = asyncness {
-        return Err(Error::new_spanned(token, "async functions are not guarded yet: guard a function that blocks on this one"));
+        return Err(Error::new_spanned(
+            token,
+            "async functions are not guarded yet: guard a function that blocks on this one",
+        ));
     }
     let is_test = |attribute: &&Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test");
     if let Some(test) = function.attributes.iter().find(is_test) {

@@ -152,7 +152,8 @@ impl Config {
 fn names_the_log(lock: &Path, log: &Path) -> bool {
     let (lock, log) = (lock.as_os_str().as_encoded_bytes(), log.as_os_str().as_encoded_bytes());
     lock.strip_prefix(log).is_some_and(|rest| {
-        rest.is_empty() || matches!(rest, [b'.', number @ ..] if !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+        rest.is_empty()
+            || matches!(rest, [b'.', number @ ..] if !number.is_empty() && number.iter().all(u8::is_ascii_digit))
     })
 }
 

@@ -125,11 +125,15 @@ impl std::error::Error for LockError {
 pub(crate) fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "run as a user who may write there, or choose another path",
-        ErrorKind::NotADirectory => "something in the path is not a directory: choose another path",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "something in the path is not a directory: choose another path"
+        }
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose a path that can be written",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or choose another path",
         _ => match error.raw_os_error() {
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => "its file system takes no locks: choose a local one",
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => {
+                "its file system takes no locks: choose a local one"
+            }
             Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => "raise the limit that was reached",
             _ => "choose a path where a file can be made",
         },
@@ -147,9 +151,7 @@ impl PipelineLock {
     /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
     pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
         let path = path.as_ref();
-        let unusable = |action| {
-            move |source| LockError::Unusable { path: path.to_path_buf(), action, source }
-        };
+        let unusable = |action| move |source| LockError::Unusable { path: path.to_path_buf(), action, source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(unusable("cannot make the directory of"))?;
         }
@@ -229,9 +231,7 @@ fn open(path: &Path) -> io::Result<File> {
             file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
             file
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            options.create(true).open(path).map_err(described)?
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.create(true).open(path).map_err(described)?,
         Err(error) => return Err(described(error)),
     };
     match file_kind(&rustix::fs::fstat(&file)?) {
@@ -271,7 +271,8 @@ fn read_holder(file: &mut File) -> Option<Holder> {
     let pid = field("pid")?.parse().ok()?;
     let started: u64 = field("started_us")?.parse().ok()?;
     let birth_recorded: u64 = field("birth")?.parse().ok()?;
-    let same_machine = field("boot")? == boot_id() && !boot_id().is_empty() && field("pid_namespace")? == pid_namespace();
+    let same_machine =
+        field("boot")? == boot_id() && !boot_id().is_empty() && field("pid_namespace")? == pid_namespace();
     // The time of its birth tells a process from a later one with the same number.
     if !same_machine || birth(pid) != Some(birth_recorded) {
         return None;
@@ -349,7 +350,11 @@ mod tests {
         std::fs::write(&victim, "precious").unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&victim, &link).unwrap();
-        for (path, kind) in [(link.as_path(), "a symbolic link"), (directory.path(), "a directory"), (Path::new("/dev/null"), "a character device")] {
+        for (path, kind) in [
+            (link.as_path(), "a symbolic link"),
+            (directory.path(), "a directory"),
+            (Path::new("/dev/null"), "a character device"),
+        ] {
             let error = PipelineLock::acquire(path).unwrap_err().to_string();
             assert!(error.contains(kind), "{error}");
         }

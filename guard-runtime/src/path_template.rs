@@ -53,7 +53,10 @@ pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsStrin
                 end
             }
             Part::Home { end } => {
-                path.push(lookup("HOME").ok_or("`~` needs the variable HOME, which is not set; set it, or write an absolute path")?);
+                path.push(
+                    lookup("HOME")
+                        .ok_or("`~` needs the variable HOME, which is not set; set it, or write an absolute path")?,
+                );
                 end
             }
             Part::Variable { name: (from, to), default, end } => {
@@ -86,7 +89,9 @@ const fn part(bytes: &[u8], at: usize) -> Result<Part, &'static str> {
         b'$' if next == b'$' => Ok(Part::Dollar { end: at + 2 }),
         b'$' if next == b'{' => braced(bytes, at + 2),
         b'$' => match name_end(bytes, at + 1) {
-            end if end == at + 1 => Err("`$` needs the name of a variable behind it, as in `$HOME`; write `$$` for a dollar"),
+            end if end == at + 1 => {
+                Err("`$` needs the name of a variable behind it, as in `$HOME`; write `$$` for a dollar")
+            }
             end => Ok(Part::Variable { name: (at + 1, end), default: None, end }),
         },
         _ => {

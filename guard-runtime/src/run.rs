@@ -83,7 +83,11 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
     result
 }
 
-fn start_claimed(config: &Config, lock_path: &std::path::Path, log_path: &std::path::Path) -> Result<Guard, StartError> {
+fn start_claimed(
+    config: &Config,
+    lock_path: &std::path::Path,
+    log_path: &std::path::Path,
+) -> Result<Guard, StartError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let open_log = || {
         LogFile::open(log_path, config.max_size, u32::from(config.backups))
@@ -123,10 +127,8 @@ fn start_claimed(config: &Config, lock_path: &std::path::Path, log_path: &std::p
     let guard = Guard { number: run.number };
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
-    let has_logger = logger::open(
-        Channel { writer, nonce, levels, records_panics: config.tee != Tee::Both },
-        config.logger,
-    );
+    let has_logger =
+        logger::open(Channel { writer, nonce, levels, records_panics: config.tee != Tee::Both }, config.logger);
     let logger = match (has_logger, config.logger) {
         (true, _) => "",
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",

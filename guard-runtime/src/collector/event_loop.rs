@@ -81,10 +81,11 @@ impl Stream {
                     direct = raw.len() == bytes;
                     at += raw.len();
                     // A printed line's stamp is no later than that of the record behind it.
-                    let time = match unread.get(at..).filter(|rest| !rest.is_empty()).map(|rest| decoder.step(rest, filled)) {
-                        Some(Step::Frame(Frame::Record { time, .. }, _)) => now.min(time),
-                        _ => now,
-                    };
+                    let time =
+                        match unread.get(at..).filter(|rest| !rest.is_empty()).map(|rest| decoder.step(rest, filled)) {
+                            Some(Step::Frame(Frame::Record { time, .. }, _)) => now.min(time),
+                            _ => now,
+                        };
                     output.printed(&mut self.shaper, raw, time);
                     if !direct {
                         output.show(self.console, raw);

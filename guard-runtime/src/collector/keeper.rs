@@ -36,7 +36,8 @@ impl Collector {
         if let Err(error) = result {
             self.lifeline = None;
             let error = error.raw_os_error().unwrap_or(0);
-            let text = format_args!("the collector has no keeper (os error {error}): should it be killed, output is lost");
+            let text =
+                format_args!("the collector has no keeper (os error {error}): should it be killed, output is lost");
             self.output.note(Severity::Warn, stamp::now(), text);
         }
     }
@@ -76,8 +77,9 @@ impl Collector {
     fn take_over(&mut self, dead: Pid) -> ! {
         self.forget_the_unwritten();
         let dead = dead.as_raw_nonzero();
-        let text =
-            format_args!("the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here");
+        let text = format_args!(
+            "the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here"
+        );
         self.output.note(Severity::Warn, stamp::now(), text);
         self.output.flush();
         self.answer_again();

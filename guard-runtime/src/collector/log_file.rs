@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::event::poll;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
@@ -27,7 +27,6 @@ pub(crate) struct Appended {
 }
 
 pub(crate) struct LogFile {
-    path: PathBuf,
     directory: OwnedFd,
     name: CString,
     /// `NAME.` with room for a number, twice: a rename has two ends.
@@ -63,8 +62,7 @@ impl LogFile {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::Error::other("is not the path of a file"));
         };
-        let directory =
-            rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let directory = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut log = Self {
             directory: above_standard(directory)?,
             name: CString::new(name.as_bytes())?,
@@ -76,15 +74,9 @@ impl LogFile {
             backups,
             end: 0,
             lock_given_up: false,
-            path,
         };
         log.adopt(above_standard(file)?, &stat);
         Ok(log)
-    }
-
-    /// Absolute, symlinks resolved.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(crate) fn directory(&self) -> &OwnedFd {
@@ -144,7 +136,9 @@ impl LogFile {
     /// A file that somebody else left in the middle of a line gets its newline. Returns the size after that.
     fn complete_torn_line(&self, size: u64) -> u64 {
         match &self.file {
-            Some(file) if size != self.end && !ends_with_newline(file, size) && write_all(file, b"\n").is_ok() => size + 1,
+            Some(file) if size != self.end && !ends_with_newline(file, size) && write_all(file, b"\n").is_ok() => {
+                size + 1
+            }
             _ => size,
         }
     }

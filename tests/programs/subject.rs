@@ -1,0 +1,366 @@
+//! The annotated program under test: one mode a behaviour. Lock, log and everything else lie in `$SUBJECT_DIR`.
+#![allow(unsafe_code, reason = "shared memory, raw fork and signals are what is tested here")]
+
+use std::io::{Read, Write};
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use guard_runtime::locked_pipeline;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let mode = arguments.next().unwrap_or_default();
+    let number = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    match mode.as_str() {
+        "hold" => hold(),
+        "count" => count(number.max(1)),
+        "exit" => exit_three(number),
+        "abort" => end_by(number, || std::process::abort()),
+        "panic" => end_by(number, || panic!("at the disco")),
+        // SAFETY: none; a segmentation fault is the point.
+        "segfault" => end_by(number, || unsafe { std::ptr::null_mut::<u8>().write_volatile(1) }),
+        "fail" => return ExitCode::from(u8::from(fail().is_err())),
+        "code" => return code(),
+        "mixed" => mixed(number, false),
+        "mixed_stderr" => mixed(number, true),
+        "long_records" => long_records(number),
+        "flood" => flood(number),
+        "slow_flood" => slow_flood(number),
+        "background" => background(),
+        "wait_loop" => wait_loop(),
+        "child_descriptors" => child_descriptors(),
+        "redirect" => redirect(),
+        "close" => close(),
+        "close_from" => close_from(),
+        "forked_child" => forked_child(),
+        "two_exits" => two_exits(),
+        "nested" => nested(),
+        "twice" => (0..2).for_each(|_| nothing()),
+        "many" => many(number),
+        "own_logger" => own_logger(),
+        "no_tee" => no_tee(),
+        "display_logs" => display_logs(),
+        "crowd" => crowd(number),
+        _ => return ExitCode::from(64),
+    }
+    ExitCode::SUCCESS
+}
+
+const LOCK: &str = "${SUBJECT_DIR}/locks/run.lock";
+const LOG: &str = "${SUBJECT_DIR}/logs/run.log";
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn hold() {
+    println!("held");
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+fn line(number: u64) -> String {
+    format!("line {number:08} {}", "x".repeat(75))
+}
+
+/// Shared with the test: how many `println!`s have returned, by thread.
+fn counters() -> &'static [AtomicU64; 64] {
+    let path = std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("counters");
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let flags = libc::MAP_SHARED;
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&file);
+    // SAFETY: the file has 512 bytes and stays; any bytes are counters.
+    unsafe {
+        let map = libc::mmap(std::ptr::null_mut(), 512, libc::PROT_READ | libc::PROT_WRITE, flags, descriptor, 0);
+        assert!(map != libc::MAP_FAILED);
+        &*map.cast()
+    }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn count(threads: u64) {
+    let counters = counters();
+    std::thread::scope(|scope| {
+        for thread in 0..threads as usize {
+            scope.spawn(move || {
+                for number in 0.. {
+                    println!("{thread} {}", line(number));
+                    counters[thread].store(number + 1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn end_by(lines: u64, end: fn()) {
+    (0..lines).for_each(|number| println!("{}", line(number)));
+    end();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn exit_three(lines: u64) {
+    (0..lines).for_each(|number| println!("{}", line(number)));
+    std::process::exit(3);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn fail() -> Result<(), String> {
+    Err("disk on fire".into())
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn code() -> ExitCode {
+    ExitCode::from(3)
+}
+
+/// Numbers in order over everything that can print.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB")]
+fn mixed(rounds: u64, stderr: bool) {
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    for round in 0..rounds {
+        println!("n {}", next());
+        log::info!("n {}", next());
+        if stderr {
+            eprintln!("n {}", next());
+        }
+        if round % 1000 == 999 {
+            Command::new("sh").args(["-c", &format!("echo n {}", next())]).status().unwrap();
+        }
+    }
+}
+
+/// Records about and above the size of a frame, from four threads, among printed lines.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB", console_level = "off")]
+fn long_records(rounds: u64) {
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let length = [10, 4030, 4068, 4069, 4096, 9000, 70_000][round as usize % 7];
+                    log::info!("{thread} {round} {}", "r".repeat(length));
+                    println!("{thread} {round} printed");
+                }
+            });
+        }
+    });
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn flood(lines: u64) {
+    let mut stdout = std::io::stdout().lock();
+    (0..lines).for_each(|number| writeln!(stdout, "{}", line(number)).unwrap());
+}
+
+/// Long enough to be interfered with.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn slow_flood(lines: u64) {
+    for number in 0..lines {
+        println!("{}", line(number));
+        if number % 1000 == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    std::process::exit(7);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn background() {
+    Command::new("sh")
+        .args([
+            "-c",
+            "(while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done; echo later; echo alive > $SUBJECT_DIR/survived) &",
+        ])
+        .status()
+        .unwrap();
+    println!("main is done");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn wait_loop() {
+    let children: Vec<_> = (0..3).map(|_| Command::new("true").spawn().unwrap()).collect();
+    let mut reaped = 0;
+    // SAFETY: no status is asked for.
+    while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {
+        reaped += 1;
+    }
+    println!("reaped {reaped}");
+    drop(children);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn child_descriptors() {
+    Command::new("sh").args(["-c", "echo $(ls /proc/$$/fd)"]).status().unwrap();
+}
+
+fn own_file() -> std::os::fd::OwnedFd {
+    let path = std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("own");
+    std::fs::File::create(path).unwrap().into()
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn redirect() {
+    println!("before");
+    let file = own_file();
+    // SAFETY: user code pointing its standard descriptors elsewhere.
+    unsafe {
+        libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), 1);
+        libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), 2);
+    }
+    println!("mine");
+    log::info!("record");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn close() {
+    println!("before");
+    // SAFETY: user code closing its standard descriptors; the file then gets the number 1.
+    unsafe {
+        libc::close(1);
+        libc::close(2);
+    }
+    let file = own_file();
+    println!("mine");
+    log::info!("record");
+    drop(file);
+}
+
+/// As a daemon does it that wants to start clean.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn close_from() {
+    println!("before");
+    // SAFETY: user code that closes descriptors it does not know.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    println!("after");
+    std::process::exit(5);
+}
+
+/// A child without exec that outlives the run, logs, drops the guard's copy and exits.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn forked_child() {
+    println!("before the fork");
+    // SAFETY: the process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        println!("from the child");
+        while !std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("go").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        println!("still there");
+        std::process::exit(0);
+    }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn two_exits() {
+    println!("before");
+    let other = std::thread::spawn(|| std::process::exit(9));
+    std::thread::spawn(|| std::process::exit(9));
+    other.join().unwrap();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn nothing() {}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn nested() {
+    let error = guard_runtime::Config::new("${SUBJECT_DIR}/b.lock", "${SUBJECT_DIR}/b.log").start().unwrap_err();
+    println!("{error}");
+    nothing();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn counted(number: u64) {
+    println!("run {number}");
+}
+
+/// Many runs in one process whose threads allocate and free all the time.
+fn many(runs: u64) {
+    for _ in 0..16 {
+        std::thread::spawn(|| {
+            let mut kept = Vec::new();
+            for size in (1..).map(|n: usize| n.wrapping_mul(7919) % 60_000) {
+                kept.push(vec![0_u8; size]);
+                if kept.len() > 20 {
+                    kept.clear();
+                    std::thread::sleep(Duration::from_micros(20));
+                }
+            }
+        });
+    }
+    (0..runs).for_each(counted);
+    println!("{} descriptors", std::fs::read_dir("/proc/self/fd").unwrap().count() - 1);
+    let task = std::process::Command::new("ps")
+        .args(["--no-headers", "-o", "stat", "--ppid", &std::process::id().to_string()])
+        .output();
+    let children = String::from_utf8(task.unwrap().stdout).unwrap();
+    println!("{} zombies", children.lines().filter(|state| state.starts_with('Z')).count());
+}
+
+struct OwnLogger;
+
+impl log::Log for OwnLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("OWN {}", record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+fn own_logger() {
+    log::set_logger(&OwnLogger).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    logs();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn logs() {
+    log::info!("record");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, tee = "none", level = "warn")]
+fn no_tee() {
+    println!("printed");
+    log::info!("quiet");
+    log::warn!("loud");
+    let _ = std::thread::spawn(|| panic!("unseen")).join();
+}
+
+struct Chatty;
+
+impl std::fmt::Display for Chatty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        log::info!("inner");
+        f.write_str("chatty")
+    }
+}
+
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("broken Display")
+    }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn display_logs() {
+    log::info!("outer {Chatty}");
+    let _ = std::panic::catch_unwind(|| log::info!("{Broken}"));
+    log::info!("multi\nline");
+    log::info!("after");
+}
+
+/// Threads that print lines until the process is told to end.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn crowd(threads: u64) {
+    for thread in 0..threads {
+        std::thread::spawn(move || (0_u64..).for_each(|number| println!("{thread} {number}")));
+    }
+    let _ = std::io::stdin().read(&mut [0]);
+    std::process::exit(4);
+}

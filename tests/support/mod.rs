@@ -1,0 +1,175 @@
+//! Starts the program under test in a directory of its own and reads what it left there.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Generous, for a loaded machine: what it bounds normally takes milliseconds.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A directory with the lock, the log and everything else of one test.
+pub struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.path("logs/run.log")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.path("locks/run.lock")
+    }
+
+    /// The annotated program in one of its modes.
+    pub fn subject(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_subject"));
+        command.args(arguments).env("SUBJECT_DIR", self.directory.path()).env_remove("RUST_LOG");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.subject(arguments).output().expect("the subject starts")
+    }
+
+    /// Starts `hold` and waits until it does.
+    pub fn holder(&self) -> Child {
+        let child = self.subject(&["hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+        wait_for("the holder to hold", || self.log_text().contains("] held\n"));
+        child
+    }
+
+    /// Every log file's text, the oldest first.
+    pub fn log_text(&self) -> String {
+        let bytes: Vec<u8> = self.log_files().into_iter().flat_map(|path| fs::read(path).unwrap_or_default()).collect();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    pub fn log_files(&self) -> Vec<PathBuf> {
+        let numbered = |number: u32| PathBuf::from(format!("{}.{number}", self.log().display()));
+        let mut files: Vec<PathBuf> = (1..=999).map(numbered).take_while(|path| path.exists()).collect();
+        files.reverse();
+        files.push(self.log());
+        files
+    }
+
+    /// Waits for the closing line, which the collector may write after its run is gone.
+    pub fn closing_line(&self) -> String {
+        let closing = |text: &str| text.lines().filter(|line| is_closing(line)).map(str::to_owned).collect::<Vec<_>>();
+        wait_for("the closing line", || !closing(&self.log_text()).is_empty());
+        let lines = closing(&self.log_text());
+        assert_eq!(lines.len(), 1, "exactly one closing line: {lines:?}");
+        lines[0].clone()
+    }
+
+    /// The texts of the printed lines (`OUT`, `ERR`) and the records, without stamps, ours left out.
+    pub fn entries(&self) -> Vec<String> {
+        self.log_text()
+            .lines()
+            .filter(|line| !line.contains("] guard_runtime: "))
+            .map(|line| line[36..].to_owned())
+            .collect()
+    }
+
+    pub fn is_locked(&self) -> bool {
+        let status = Command::new("flock").arg("-n").arg(self.lock()).arg("true").status().expect("util-linux's flock");
+        !status.success()
+    }
+
+    /// Room for `count`'s counters.
+    pub fn make_counters(&self) {
+        fs::write(self.path("counters"), [0; 512]).unwrap();
+    }
+
+    pub fn counters(&self) -> Vec<u64> {
+        let bytes = fs::read(self.path("counters")).unwrap();
+        bytes.chunks(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap())).collect()
+    }
+}
+
+fn is_closing(line: &str) -> bool {
+    ["finished in", "failed in", "panicked in", "ended", "dropped"]
+        .iter()
+        .any(|how| line.get(36..).is_some_and(|text| text.starts_with(&format!("guard_runtime: run {how}"))))
+}
+
+/// Waits for a condition, with a deadline.
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The helper processes of a run: its children by the names they have given themselves.
+pub fn helpers(pid: u32) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+        let fields: Vec<&str> = stat[close + 2..].split(' ').collect();
+        let name = &stat[open + 1..close];
+        if fields[1] == pid.to_string() && fields[0] != "Z" && name.starts_with("guard-") {
+            found.push((child, name.to_owned()));
+        }
+    }
+    found
+}
+
+pub fn kill(pid: u32, signal: i32) {
+    let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+/// Small random numbers that differ from run to run.
+pub fn random(below: u64) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    RandomState::new().hash_one(NEXT.fetch_add(1, Ordering::Relaxed)) % below
+}
+
+/// Calls `body` so often, on as many threads as there are cores.
+pub fn repeat(times: u64, body: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= times {
+                        break;
+                    }
+                    body(number);
+                }
+            });
+        }
+    });
+}
+
+/// Sends the command's stderr where its stdout goes (`2>&1`).
+pub fn merge_stderr(command: &mut Command) -> &mut Command {
+    // SAFETY: dup2 is async-signal-safe.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(|| if libc::dup2(1, 2) == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) })
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,126 @@
+//! Nothing printed is lost: not to `kill -9`, `abort`, a panic, a segmentation fault, `process::exit`.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use support::{Place, random, repeat, wait_for};
+
+const LINES: &str = "200";
+
+/// Every line that `end_by` and its like printed, and the closing line that starts so.
+fn assert_complete(place: &Place, closing: &str) {
+    let line = place.closing_line();
+    assert!(line[36..].starts_with(closing), "{line}");
+    let numbers: Vec<u64> =
+        place.entries().iter().filter_map(|entry| entry.strip_prefix("line ")?.get(..8)?.parse().ok()).collect();
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn kill_storm() {
+    let printed = AtomicU64::new(0);
+    repeat(300, |_| {
+        let place = Place::new();
+        place.make_counters();
+        let threads = 1 + random(4);
+        let mut child = place.subject(&["count", &threads.to_string()]).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("the first line", || place.counters()[0] > 0);
+        std::thread::sleep(Duration::from_micros(random(30_000)));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let line = place.closing_line();
+        assert!(line.contains("[ERROR] guard_runtime: run ended without finishing after "), "{line}");
+        let mut logged = [0; 64];
+        for entry in place.entries() {
+            let mut words = entry.split(' ');
+            let thread: usize = words.next().unwrap().parse().unwrap();
+            let number: u64 = words.nth(1).unwrap().parse().unwrap();
+            assert_eq!(number, logged[thread], "lines are whole, in order, without a gap");
+            logged[thread] += 1;
+        }
+        for (thread, counted) in place.counters().into_iter().enumerate() {
+            assert!(logged[thread] >= counted, "thread {thread}: {counted} printed, {} logged", logged[thread]);
+            printed.fetch_add(counted, Ordering::Relaxed);
+        }
+    });
+    println!("300 kills, {} lines printed, 0 lost", printed.into_inner());
+}
+
+#[test]
+fn process_exit() {
+    repeat(300, |_| {
+        let place = Place::new();
+        let output = place.run(&["exit", LINES]);
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 200);
+        assert_complete(&place, "guard_runtime: run ended by process::exit after ");
+    });
+}
+
+#[test]
+fn abort() {
+    repeat(100, |_| {
+        let place = Place::new();
+        assert_eq!(place.run(&["abort", LINES]).status.signal(), Some(libc::SIGABRT));
+        assert_complete(&place, "guard_runtime: run ended without finishing after ");
+    });
+}
+
+#[test]
+fn segmentation_fault() {
+    repeat(100, |_| {
+        let place = Place::new();
+        assert_eq!(place.run(&["segfault", LINES]).status.signal(), Some(libc::SIGSEGV));
+        assert_complete(&place, "guard_runtime: run ended without finishing after ");
+    });
+}
+
+#[test]
+fn panic() {
+    repeat(100, |_| {
+        let place = Place::new();
+        assert_eq!(place.run(&["panic", LINES]).status.code(), Some(101));
+        assert_complete(&place, "guard_runtime: run panicked in ");
+        let log = place.log_text();
+        assert_eq!(log.matches("at the disco").count(), 1, "the message stands there once");
+        assert!(log.contains("[ERR  ] thread 'main'") && log.contains("subject.rs:"), "{log}");
+    });
+}
+
+#[test]
+fn an_error_and_an_exit_code() {
+    let place = Place::new();
+    assert_eq!(place.run(&["fail"]).status.code(), Some(1));
+    assert!(place.closing_line().ends_with("s: \"disk on fire\""));
+    let place = Place::new();
+    assert_eq!(place.run(&["code"]).status.code(), Some(3));
+    assert!(place.closing_line().ends_with("s: exit code 3"));
+}
+
+#[test]
+fn two_threads_exit_at_once() {
+    repeat(50, |_| {
+        let place = Place::new();
+        assert_eq!(place.run(&["two_exits"]).status.code(), Some(9));
+        assert!(place.closing_line().contains("run ended by process::exit"));
+        assert_eq!(place.entries(), ["before"]);
+    });
+}
+
+/// Threads that print all the time while the process exits.
+#[test]
+fn exit_in_a_crowd() {
+    repeat(20, |_| {
+        let place = Place::new();
+        let mut child = place.subject(&["crowd", "8"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("a crowd", || place.log_text().contains("[OUT  ]"));
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(4));
+        assert!(place.closing_line().contains("run ended by process::exit"));
+    });
+}
