@@ -14,7 +14,8 @@ pub(crate) const MAX_TEXT: usize = MAX_FRAME - HEADER;
 
 const NONCE: usize = 16;
 const FLAG_CONSOLE: u8 = 1;
-const FLAG_MORE: u8 = 2;
+const FLAG_FURTHER: u8 = 2;
+const FLAG_MORE: u8 = 4;
 
 /// How grave a record is: the tag of its line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) enum Frame<'a> {
         severity: Severity,
         /// Goes to the console too.
         console: bool,
+        /// The record began in an earlier frame. Whole records of other threads may stand between the two.
+        further: bool,
         /// The record goes on in a further frame.
         more: bool,
         /// When it was made, microseconds since 1970.
@@ -80,8 +83,10 @@ impl Nonce {
 pub(crate) fn write_header(buffer: &mut [u8], nonce: &Nonce, frame: &Frame<'_>) {
     let (kind, flags, time, length) = match *frame {
         Frame::End => (0, 0, 0, 0),
-        Frame::Record { severity, console, more, time, text } => {
-            (severity as u8, u8::from(console) * FLAG_CONSOLE + u8::from(more) * FLAG_MORE, time, text.len())
+        Frame::Record { severity, console, further, more, time, text } => {
+            let flags = [(console, FLAG_CONSOLE), (further, FLAG_FURTHER), (more, FLAG_MORE)];
+            let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
+            (severity as u8, flags, time, text.len())
         }
     };
     debug_assert!(length <= MAX_TEXT);
@@ -150,6 +155,7 @@ impl Decoder {
                 Frame::Record {
                     severity,
                     console: header[17] & FLAG_CONSOLE != 0,
+                    further: header[17] & FLAG_FURTHER != 0,
                     more: header[17] & FLAG_MORE != 0,
                     time: u64::from_le_bytes(header[20..HEADER].try_into().unwrap_or_default()),
                     text,
@@ -180,7 +186,7 @@ mod tests {
     #[derive(Clone, Debug, PartialEq)]
     enum Item {
         Raw(Vec<u8>),
-        Record(u8, bool, bool, u64, Vec<u8>),
+        Record(u8, [bool; 3], u64, Vec<u8>),
         End,
     }
 
@@ -188,9 +194,10 @@ mod tests {
         let frame = match item {
             Item::Raw(bytes) => return bytes.clone(),
             Item::End => Frame::End,
-            Item::Record(severity, console, more, time, text) => Frame::Record {
+            Item::Record(severity, [console, further, more], time, text) => Frame::Record {
                 severity: Severity::from_byte(*severity).unwrap(),
                 console: *console,
+                further: *further,
                 more: *more,
                 time: *time,
                 text,
@@ -229,9 +236,9 @@ mod tests {
                         at += size;
                         items.push(Item::End);
                     }
-                    Step::Frame(Frame::Record { severity, console, more, time, text }, size) => {
+                    Step::Frame(Frame::Record { severity, console, further, more, time, text }, size) => {
                         at += size;
-                        items.push(Item::Record(severity as u8, console, more, time, text.to_vec()));
+                        items.push(Item::Record(severity as u8, [console, further, more], time, text.to_vec()));
                     }
                 }
             }
@@ -248,8 +255,8 @@ mod tests {
         prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..80).prop_map(Item::Raw),
             near_nonce,
-            (1..=5_u8, any::<bool>(), any::<bool>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
-                .prop_map(|(s, c, m, t, text)| Item::Record(s, c, m, t, text)),
+            (1..=5_u8, any::<[bool; 3]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
+                .prop_map(|(s, flags, t, text)| Item::Record(s, flags, t, text)),
             Just(Item::End),
         ]
     }
@@ -278,7 +285,7 @@ mod tests {
         #[test]
         fn a_frame_cut_anywhere_is_text(cut in 1..60_usize, text in proptest::collection::vec(any::<u8>(), 40)) {
             let nonce = Nonce::draw();
-            let whole = encode(&nonce, &Item::Record(3, true, false, 7, text));
+            let whole = encode(&nonce, &Item::Record(3, [true, false, false], 7, text));
             prop_assert_eq!(decode(nonce, &whole[..cut], &[13]), vec![Item::Raw(whole[..cut].to_vec())]);
         }
     }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs2::FileExt;
 
-use crate::collector::{above_standard, file_kind, now, stamp_text};
+use crate::collector::{Descriptor, above_standard, file_kind, now, stamp_text};
 
 /// Each round means that the file was replaced between our opening and our lock.
 const ROUNDS: u32 = 100;
@@ -39,7 +39,7 @@ const RECORD_LIMIT: u64 = 4096;
 /// longer keeps others out: they make a new one. Locks on network file systems are as good as the server's.
 #[derive(Debug)]
 pub struct PipelineLock {
-    file: File,
+    file: Descriptor,
     path: PathBuf,
     /// A forked child has a copy of this value, but the lock is not its own.
     pid: u32,
@@ -166,8 +166,9 @@ impl PipelineLock {
                 Err(error) => return Err(unusable("cannot lock")(error)),
             }
             if still_names(path, &file).map_err(unusable("cannot look at"))? {
+                write_record(&file).map_err(unusable("cannot write to"))?;
+                let file = Descriptor::new(file.into());
                 let lock = Self { file, path: path.to_path_buf(), pid: std::process::id() };
-                lock.write_record().map_err(unusable("cannot write to"))?;
                 return Ok(lock);
             }
         }
@@ -181,34 +182,19 @@ impl PipelineLock {
 
     /// To be closed in a forked child of the user's.
     pub(crate) fn descriptor(&self) -> RawFd {
-        self.file.as_raw_fd()
-    }
-
-    fn write_record(&self) -> io::Result<()> {
-        let started = now();
-        let record = format!(
-            "pid={}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
-            self.pid,
-            stamp_text(started),
-            std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
-            rustix::system::uname().nodename().to_string_lossy(),
-            boot_id(),
-            birth(self.pid).unwrap_or(0),
-            pid_namespace(),
-        );
-        self.file.set_len(0)?;
-        (&self.file).write_all(record.as_bytes())
+        self.file.as_fd().as_raw_fd()
     }
 }
 
 impl Drop for PipelineLock {
     /// Empties the record and unlocks, in the process that took the lock; does nothing in a forked child.
     fn drop(&mut self) {
-        if self.pid == std::process::id() {
+        // Neither a forked child's copy nor, after a closefrom(3), somebody else's file.
+        if self.pid == std::process::id() && self.file.is_ours() {
             // The record of one who no longer holds the lock must not be taken for the next holder's.
-            let _ = self.file.set_len(0);
+            let _ = rustix::fs::ftruncate(&self.file, 0);
             // Explicitly: a child caught between fork and exec has a copy of the descriptor for a moment.
-            let _ = FileExt::unlock(&self.file);
+            let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
         }
     }
 }
@@ -238,6 +224,22 @@ fn open(path: &Path) -> io::Result<File> {
         None => Ok(above_standard(file.into())?.into()),
         Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
     }
+}
+
+/// Tells losers who holds it. It never decides who does.
+fn write_record(mut file: &File) -> io::Result<()> {
+    let (pid, started) = (std::process::id(), now());
+    let record = format!(
+        "pid={pid}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
+        stamp_text(started),
+        std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
+        rustix::system::uname().nodename().to_string_lossy(),
+        boot_id(),
+        birth(pid).unwrap_or(0),
+        pid_namespace(),
+    );
+    file.set_len(0)?;
+    file.write_all(record.as_bytes())
 }
 
 /// Whether the lock was had. Every error but contention is one.

@@ -3,21 +3,20 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use env_filter::Filter;
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 
-use crate::collector::{self, send};
+use crate::collector::{self, Descriptor, send};
 use crate::frame::{Frame, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, write_header};
 
 /// The way to the collector. There while a run is active.
 static CHANNEL: RwLock<Option<Channel>> = RwLock::new(None);
 
 pub(crate) struct Channel {
-    pub(crate) writer: OwnedFd,
+    pub(crate) writer: Descriptor,
     pub(crate) nonce: Nonce,
     pub(crate) levels: Levels,
     /// Panics are printed where nobody captures them: the panic hook records them.
@@ -173,22 +172,24 @@ impl Write for Gather {
 fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, console: bool, time: u64) {
     /// The frames of a long record follow one another.
     static LONG: Mutex<()> = Mutex::new(());
-    let record = |text, more| Frame::Record { severity, console, more, time, text };
+    let record = |text, further, more| Frame::Record { severity, console, further, more, time, text };
     let (header, text) = frame.split_at_mut(HEADER);
     if text.len() <= MAX_TEXT {
-        write_header(header, &channel.nonce, &record(text, false));
+        write_header(header, &channel.nonce, &record(text, false, false));
         let _ = send(&channel.writer, frame);
         return;
     }
     let _long = LONG.lock().unwrap_or_else(PoisonError::into_inner);
     let mut pieces = text.chunks(MAX_TEXT).peekable();
     let mut buffer = [0; MAX_FRAME];
+    let mut further = false;
     while let Some(piece) = pieces.next() {
-        write_header(&mut buffer, &channel.nonce, &record(piece, pieces.peek().is_some()));
+        write_header(&mut buffer, &channel.nonce, &record(piece, further, pieces.peek().is_some()));
         buffer[HEADER..HEADER + piece.len()].copy_from_slice(piece);
         if send(&channel.writer, &buffer[..HEADER + piece.len()]).is_err() {
             break;
         }
+        further = true;
     }
 }
 

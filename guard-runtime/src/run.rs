@@ -152,8 +152,7 @@ fn end(number: Option<u64>, ending: Ending) {
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let is_meant = |run: &mut Run| number.is_none_or(|number| run.number == number) && run.pid == std::process::id();
     let Some(run) = active.take_if(is_meant) else { return };
-    let process_ends = matches!(ending, Ending::Exited);
-    if !process_ends {
+    if !matches!(ending, Ending::Exited) {
         // At the process's exit the standard library has done so.
         flush_stdout();
     }
@@ -161,7 +160,7 @@ fn end(number: Option<u64>, ending: Ending) {
     for descriptor in &CHILD_CLOSES {
         descriptor.store(-1, Ordering::Release);
     }
-    run.link.finish(&run.nonce, &closing_line(&ending, run.started.elapsed()), process_ends);
+    run.link.finish(&run.nonce, &closing_line(&ending, run.started.elapsed()));
     drop(run.lock);
     drop(active);
     CLAIMED.store(false, Ordering::Release);

@@ -8,7 +8,49 @@ use std::time::Duration;
 
 use guard_runtime::locked_pipeline;
 
+/// Refuses to allocate or free in a helper process: a lock of malloc's may have been held at the fork. Leaves a trace
+/// that the test finds.
+struct Watched;
+
+/// The process that may allocate, and the file to leave where another does.
+static MAIN: AtomicU64 = AtomicU64::new(0);
+static TRACE: std::sync::OnceLock<std::ffi::CString> = std::sync::OnceLock::new();
+
+impl Watched {
+    fn check() {
+        let main = MAIN.load(Ordering::Relaxed);
+        if main != 0 && main != u64::from(std::process::id()) {
+            // SAFETY: system calls with a path that lives for ever.
+            unsafe {
+                libc::open(TRACE.get().unwrap().as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+                libc::_exit(99);
+            }
+        }
+    }
+}
+
+// SAFETY: the system's allocator does it all.
+unsafe impl std::alloc::GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
+        Self::check();
+        // SAFETY: as the caller promises.
+        unsafe { std::alloc::System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: std::alloc::Layout) {
+        Self::check();
+        // SAFETY: as the caller promises.
+        unsafe { std::alloc::System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
 fn main() -> ExitCode {
+    let trace = std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("allocated");
+    TRACE.set(std::ffi::CString::new(trace.into_os_string().into_encoded_bytes()).unwrap()).unwrap();
+    MAIN.store(std::process::id().into(), Ordering::Relaxed);
     let mut arguments = std::env::args().skip(1);
     let mode = arguments.next().unwrap_or_default();
     let number = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -242,6 +284,7 @@ fn forked_child() {
     println!("before the fork");
     // SAFETY: the process has one thread.
     if unsafe { libc::fork() } == 0 {
+        MAIN.store(std::process::id().into(), Ordering::Relaxed);
         println!("from the child");
         while !std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("go").exists() {
             std::thread::sleep(Duration::from_millis(10));
@@ -288,8 +331,10 @@ fn many(runs: u64) {
             }
         });
     }
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
     (0..runs).for_each(counted);
-    println!("{} descriptors", std::fs::read_dir("/proc/self/fd").unwrap().count() - 1);
+    println!("{} descriptors more", descriptors() - before);
     let task = std::process::Command::new("ps")
         .args(["--no-headers", "-o", "stat", "--ppid", &std::process::id().to_string()])
         .output();

@@ -75,11 +75,11 @@ impl Place {
         lines[0].clone()
     }
 
-    /// The texts of the printed lines (`OUT`, `ERR`) and the records, without stamps, ours left out.
+    /// The texts of the printed lines (`OUT`, `ERR`) and the records, without stamps; our own and further lines left out.
     pub fn entries(&self) -> Vec<String> {
         self.log_text()
             .lines()
-            .filter(|line| !line.contains("] guard_runtime: "))
+            .filter(|line| !line.contains("] guard_runtime: ") && !line.starts_with("    "))
             .map(|line| line[36..].to_owned())
             .collect()
     }
@@ -97,6 +97,12 @@ impl Place {
     pub fn counters(&self) -> Vec<u64> {
         let bytes = fs::read(self.path("counters")).unwrap();
         bytes.chunks(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap())).collect()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || !self.path("allocated").exists(), "a helper process allocated or freed");
     }
 }
 

@@ -22,7 +22,8 @@ const CLOSING_ROOM: usize = MAX_LINE;
 
 /// The reading end of one stream.
 pub(super) struct Stream {
-    reader: OwnedFd,
+    /// `None` once the stream has ended. The rest stays: nothing may be freed in a helper.
+    reader: Option<OwnedFd>,
     shaper: LineShaper,
     /// Which console its printed bytes go to.
     console: usize,
@@ -41,7 +42,7 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(reader: OwnedFd, name: [u8; 3]) -> Self {
         Self {
-            reader,
+            reader: Some(reader),
             shaper: LineShaper::new(name),
             console: usize::from(name == *b"ERR"),
             input: vec![0; READ_ROOM],
@@ -63,7 +64,7 @@ impl Stream {
 
     /// Nothing that the run wrote is still unread.
     fn is_drained(&self) -> bool {
-        self.ended || self.left == Some(0)
+        self.ended || self.left == Some(0) || self.reader.is_none()
     }
 
     /// Frames and printed bytes, in the order in which they were written.
@@ -106,14 +107,15 @@ impl Stream {
     }
 
     fn frame(&mut self, frame: Frame<'_>, output: &mut Output) {
-        let Frame::Record { severity, console, more, time, text } = frame else {
+        let Frame::Record { severity, console, further, more, time, text } = frame else {
             self.ended = true;
             return;
         };
-        if self.record.is_none() && !more {
+        if !further && !more {
             return output.record(severity, console, text, time);
         }
-        if self.record_text.len() + text.len() > MAX_LINE {
+        // A record that begins while another is unfinished comes from another process: a forked child of the user's.
+        if !further || self.record_text.len() + text.len() > MAX_LINE {
             self.finish_record(output);
         }
         self.record.get_or_insert((severity, console, time));
@@ -203,8 +205,8 @@ impl Collector {
         let mut keep = [-1; 10];
         let run = self.run.as_ref();
         let own = [
-            self.streams[0].as_ref().map(|stream| &stream.reader),
-            self.streams[1].as_ref().map(|stream| &stream.reader),
+            self.reader(0),
+            self.reader(1),
             run.map(|run| &run.control),
             run.map(|run| &run.acknowledge),
             run.and_then(|run| run.pidfd.as_ref()),
@@ -238,7 +240,7 @@ impl Collector {
             if ends && self.streams.iter().flatten().all(Stream::is_drained) {
                 self.close_run(ready.run_is_dead);
             }
-            if self.run.is_none() && self.streams.iter().all(Option::is_none) {
+            if self.run.is_none() && self.all_streams_ended() {
                 self.tell_keeper(Message::Quit);
                 spawn::exit(0);
             }
@@ -252,14 +254,13 @@ impl Collector {
     fn wait(&self) -> Ready {
         // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
         let run = self.run.as_ref();
-        let [stdout, stderr] = &self.streams;
         let (input, nothing) = (PollFlags::IN, PollFlags::empty());
         let watched = [
             (run.filter(|run| !run.control_is_lost).map(|run| &run.control), input),
             (run.and_then(|run| run.pidfd.as_ref()), input),
             (self.lifeline.as_ref(), nothing),
-            (stdout.as_ref().map(|stream| &stream.reader), input),
-            (stderr.as_ref().map(|stream| &stream.reader), input),
+            (self.reader(0), input),
+            (self.reader(1), input),
         ];
         // A directory is never ready for nothing: it stands in for what is not there.
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
@@ -287,13 +288,14 @@ impl Collector {
     /// Reads one batch of a stream and digests it; says whether there was more than was read at once.
     fn read(&mut self, index: usize) -> bool {
         let Some(stream) = &mut self.streams[index] else { return false };
+        let Some(reader) = &stream.reader else { return false };
         let held = stream.held;
         let room = READ_ROOM - held;
-        match rustix::io::read(&stream.reader, &mut stream.input[held..]) {
+        match rustix::io::read(reader, &mut stream.input[held..]) {
             Err(Errno::INTR | Errno::AGAIN) => false,
             Ok(0) | Err(_) => {
+                stream.reader = None;
                 stream.finish(&mut self.output);
-                self.streams[index] = None;
                 false
             }
             Ok(count) => {
@@ -309,8 +311,8 @@ impl Collector {
     /// prints without end cannot put the end off.
     fn measure_what_is_left(&mut self) {
         for stream in self.streams.iter_mut().flatten() {
-            if stream.left.is_none() {
-                stream.left = Some(rustix::io::ioctl_fionread(&stream.reader).unwrap_or(0));
+            if let (None, Some(reader)) = (stream.left, &stream.reader) {
+                stream.left = Some(rustix::io::ioctl_fionread(reader).unwrap_or(0));
             }
         }
     }
@@ -352,7 +354,7 @@ impl Collector {
         self.output.flush();
         self.tell_keeper(Message::Closed);
         self.drop_ended_streams();
-        let answer = if self.streams.iter().all(Option::is_none) {
+        let answer = if self.all_streams_ended() {
             // Its end overlaps with ours.
             self.tell_keeper(Message::Quit);
             Answer::Done
@@ -363,14 +365,22 @@ impl Collector {
     }
 
     fn drop_ended_streams(&mut self) {
-        for slot in &mut self.streams {
-            let Some(stream) = slot else { continue };
-            let mut polled = [PollFd::new(&stream.reader, PollFlags::IN)];
+        for stream in self.streams.iter_mut().flatten() {
+            let Some(reader) = &stream.reader else { continue };
+            let mut polled = [PollFd::new(reader, PollFlags::IN)];
             let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
             if polled[0].revents() == PollFlags::HUP {
-                *slot = None;
+                stream.reader = None;
             }
         }
+    }
+
+    fn reader(&self, index: usize) -> Option<&OwnedFd> {
+        self.streams[index].as_ref()?.reader.as_ref()
+    }
+
+    fn all_streams_ended(&self) -> bool {
+        self.streams.iter().flatten().all(|stream| stream.reader.is_none())
     }
 
     /// In a keeper: forgets what the dead collector may have written already.

@@ -75,7 +75,10 @@ impl Collector {
     }
 
     fn take_over(&mut self, dead: Pid) -> ! {
+        set_name(c"guard-collector");
         self.forget_the_unwritten();
+        // First of all: this one may be killed too.
+        self.fork_keeper();
         let dead = dead.as_raw_nonzero();
         let text = format_args!(
             "the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here"
@@ -83,7 +86,6 @@ impl Collector {
         self.output.note(Severity::Warn, stamp::now(), text);
         self.output.flush();
         self.answer_again();
-        self.fork_keeper();
         self.run()
     }
 }

@@ -1,12 +1,13 @@
 //! The run's side of the collector: the streams' write ends, the end handshake, the standard descriptors moved there
 //! and back.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::descriptor::{Descriptor, same_place};
 use super::spawn;
 use crate::frame::{Frame, HEADER, Nonce, write_header};
 
@@ -21,36 +22,41 @@ pub(super) enum Answer {
 
 /// The write end of one stream, and the standard descriptors that it serves: what each led to before, if anything.
 pub(super) struct StreamEnd {
-    writer: OwnedFd,
-    replaced: [Option<Option<OwnedFd>>; 2],
+    writer: Descriptor,
+    replaced: [Option<Option<Descriptor>>; 2],
 }
 
 impl StreamEnd {
     pub(super) fn new(writer: OwnedFd, replaced: [Option<Option<OwnedFd>>; 2]) -> Self {
-        Self { writer, replaced }
+        let replaced = replaced.map(|original| original.map(|original| original.map(Descriptor::new)));
+        Self { writer: Descriptor::new(writer), replaced }
     }
 }
 
 pub(crate) struct Link {
     ends: Vec<StreamEnd>,
-    control: OwnedFd,
-    acknowledge: OwnedFd,
+    control: Descriptor,
+    acknowledge: Descriptor,
     first_helper: Pid,
 }
 
 impl Link {
     pub(super) fn new(ends: Vec<StreamEnd>, control: OwnedFd, acknowledge: OwnedFd, first_helper: Pid) -> Self {
-        Self { ends, control, acknowledge, first_helper }
+        Self { ends, control: Descriptor::new(control), acknowledge: Descriptor::new(acknowledge), first_helper }
     }
 
     /// A descriptor of its own for records, in the stream of standard output.
-    pub(crate) fn record_writer(&self) -> std::io::Result<OwnedFd> {
-        self.ends[0].writer.try_clone()
+    pub(crate) fn record_writer(&self) -> std::io::Result<Descriptor> {
+        // Out of the way of user code that closes every descriptor and goes on to open files of its own: those get the
+        // lowest numbers, and no record shall ever land in them.
+        let writer = &self.ends[0].writer;
+        let copy = rustix::io::fcntl_dupfd_cloexec(writer, 100).or_else(|_| rustix::io::fcntl_dupfd_cloexec(writer, 3));
+        Ok(Descriptor::new(copy?))
     }
 
     /// To be closed in a forked child of the user's.
     pub(crate) fn control(&self) -> RawFd {
-        super::number(&self.control)
+        self.control.as_fd().as_raw_fd()
     }
 
     /// Points the captured standard descriptors at the collector.
@@ -67,70 +73,66 @@ impl Link {
     }
 
     /// Ends the run: puts the standard descriptors back, tells the collector how the run ended and waits until log and
-    /// console have everything. Returns at once where no helper is left. `process_ends`: nobody will look for zombies.
-    pub(crate) fn finish(self, nonce: &Nonce, closing_line: &[u8], process_ends: bool) {
+    /// console have everything. Returns at once where no helper is left.
+    pub(crate) fn finish(self, nonce: &Nonce, closing_line: &[u8]) {
         self.restore();
+        let Self { ends, control, acknowledge, first_helper } = self;
+        if !control.is_ours() || !acknowledge.is_ours() {
+            // The user's code has closed descriptors that it does not know. The collector ends the run with this process.
+            return;
+        }
         let mut marker = [0; HEADER];
         write_header(&mut marker, nonce, &Frame::End);
-        for end in self.ends {
+        for end in ends.iter().filter(|end| end.writer.is_ours()) {
             // Only the helpers' death makes this fail, and then nobody is there to be told.
             let _ = send(&end.writer, &marker);
-            drop(end);
         }
-        let _ = send(&self.control, closing_line);
-        drop(self.control);
+        drop(ends);
+        let _ = send(&control, closing_line);
+        drop(control);
         let answer = loop {
             let mut byte = [0];
-            match rustix::io::read(&self.acknowledge, &mut byte) {
+            match rustix::io::read(&acknowledge, &mut byte) {
                 Err(Errno::INTR) => {}
                 Ok(1) => break Some(byte[0]),
                 Ok(_) | Err(_) => break None,
             }
         };
-        let they_end = answer != Some(Answer::Lingers as u8);
-        spawn::reap(self.first_helper, they_end && !process_ends);
+        spawn::reap(first_helper, answer != Some(Answer::Lingers as u8));
     }
 
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.
-    pub(crate) fn restore(&self) {
-        for end in &self.ends {
-            if let Some(original) = &end.replaced[0]
-                && same_place(rustix::stdio::stdout(), &end.writer)
+    fn restore(&self) {
+        for StreamEnd { writer, replaced: [stdout, stderr] } in &self.ends {
+            if let Some(original) = stdout
+                && same_place(rustix::stdio::stdout(), writer)
             {
                 match original {
-                    Some(original) => drop(rustix::stdio::dup2_stdout(original)),
-                    None => close_standard(1),
+                    Some(original) if original.is_ours() => drop(rustix::stdio::dup2_stdout(original)),
+                    _ => close_standard(1),
                 }
             }
-            if let Some(original) = &end.replaced[1]
-                && same_place(rustix::stdio::stderr(), &end.writer)
+            if let Some(original) = stderr
+                && same_place(rustix::stdio::stderr(), writer)
             {
                 match original {
-                    Some(original) => drop(rustix::stdio::dup2_stderr(original)),
-                    None => close_standard(2),
+                    Some(original) if original.is_ours() => drop(rustix::stdio::dup2_stderr(original)),
+                    _ => close_standard(2),
                 }
             }
         }
     }
 }
 
-/// It was closed before the run, and is again.
+/// It was closed before the run, and is again; or nobody knows any more where it led.
 #[allow(unsafe_code)]
 fn close_standard(descriptor: RawFd) {
     // SAFETY: the descriptor leads to our stream, so nobody else has put anything of theirs there.
     unsafe { libc::close(descriptor) };
 }
 
-/// Both are open and lead to the same file, pipe, socket or terminal.
-pub(super) fn same_place(one: impl AsFd, other: impl AsFd) -> bool {
-    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
-        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
-        _ => false,
-    }
-}
-
 /// Writes it all, also where the user's code has made the shared description non-blocking.
-pub(crate) fn send(writer: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+pub(crate) fn send(writer: &impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match rustix::io::write(writer, rest) {

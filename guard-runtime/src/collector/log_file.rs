@@ -14,6 +14,8 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
+use super::descriptor::above_standard;
+
 /// How long a lock on the log is waited for. A peer holds it for one batch; one that was stopped holds it for ever.
 const LOCK_PATIENCE_MS: u32 = 100;
 
@@ -236,12 +238,6 @@ impl LogFile {
 /// `O_NONBLOCK` so that nothing put in the file's place can make the opening hang.
 fn open_flags() -> OFlags {
     OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
-}
-
-/// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.
-pub(crate) fn above_standard(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
-    use std::os::fd::AsRawFd;
-    if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { rustix::io::fcntl_dupfd_cloexec(&descriptor, 3) }
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {

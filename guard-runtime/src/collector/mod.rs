@@ -4,6 +4,7 @@
 //! Nothing in here knows the `log` crate, and nothing outside touches the log file.
 
 mod console;
+mod descriptor;
 mod event_loop;
 mod keeper;
 mod lines;
@@ -24,9 +25,10 @@ use event_loop::{Collector, Stream};
 use link::StreamEnd;
 use output::Output;
 
+pub(crate) use descriptor::{Descriptor, above_standard};
 pub(crate) use lines::line;
 pub(crate) use link::{Link, send};
-pub(crate) use log_file::{LogFile, above_standard, file_kind};
+pub(crate) use log_file::{LogFile, file_kind};
 pub(crate) use stamp::{now, text as stamp_text};
 
 /// Room in a stream's pipe: the job goes on printing while the collector is busy. Best effort, since an ordinary
@@ -51,7 +53,7 @@ pub enum Tee {
 /// Whatever the system refuses: a pipe (`EMFILE`, `ENFILE`), the fork (`EAGAIN`, `ENOMEM`).
 pub(crate) fn start(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
     let originals = [original(rustix::stdio::stdout())?, original(rustix::stdio::stderr())?];
-    let one_place = link::same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
+    let one_place = descriptor::same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
     let (streams, ends) = match (tee, one_place) {
         (Tee::Both, true) => {
             let (stream, end) = stream(*b"OUT", &originals, [true, true])?;

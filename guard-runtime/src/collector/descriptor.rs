@@ -1,0 +1,56 @@
+//! Descriptors that live in the user's process, whose code may close every descriptor that it does not know.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// A descriptor that is used and closed only while it leads where it led at first: after user code has closed it
+/// (`closefrom(3)`), its number may be that of a file of the user's.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    inner: ManuallyDrop<OwnedFd>,
+    identity: Option<(u64, u64)>,
+}
+
+impl Descriptor {
+    pub(crate) fn new(inner: OwnedFd) -> Self {
+        Self { identity: identity(&inner), inner: ManuallyDrop::new(inner) }
+    }
+
+    /// Nobody has closed it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.identity.is_some() && identity(self.as_fd()) == self.identity
+    }
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+impl Drop for Descriptor {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        if self.is_ours() {
+            // SAFETY: dropped once, here; where it is not ours any more it is left alone.
+            unsafe { ManuallyDrop::drop(&mut self.inner) };
+        }
+    }
+}
+
+/// Both are open and lead to the same file, pipe, socket or terminal.
+pub(super) fn same_place(one: impl AsFd, other: impl AsFd) -> bool {
+    identity(one).is_some_and(|one| Some(one) == identity(other))
+}
+
+fn identity(descriptor: impl AsFd) -> Option<(u64, u64)> {
+    rustix::fs::fstat(descriptor).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.
+pub(crate) fn above_standard(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+    use std::os::fd::AsRawFd;
+    if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { rustix::io::fcntl_dupfd_cloexec(&descriptor, 3) }
+}
