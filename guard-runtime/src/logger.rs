@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::thread::AccessError;
 
 use env_filter::Filter;
 use log::{LevelFilter, Log, Metadata, Record};
@@ -14,6 +16,8 @@ use crate::frame::{Frame, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, write_he
 
 /// The way to the collector. There while a run is active.
 static CHANNEL: RwLock<Option<Channel>> = RwLock::new(None);
+/// `RUST_LOG` sets levels by module: the greatest of them alone does not tell which records are kept.
+static HAS_DIRECTIVES: AtomicBool = AtomicBool::new(false);
 
 pub(crate) struct Channel {
     pub(crate) writer: Descriptor,
@@ -26,6 +30,7 @@ pub(crate) struct Channel {
 /// Which records are kept, and which of those are shown on the console.
 pub(crate) struct Levels {
     filter: Filter,
+    has_directives: bool,
     console: LevelFilter,
     /// Directives of `RUST_LOG` that could not be read.
     pub(crate) bad_directives: Vec<String>,
@@ -36,7 +41,8 @@ impl Levels {
     pub(crate) fn new(level: LevelFilter, console: Option<LevelFilter>, rust_log: Option<&str>) -> Self {
         let mut builder = env_filter::Builder::new();
         let mut bad_directives = Vec::new();
-        match rust_log.filter(|text| !text.trim().is_empty()) {
+        let rust_log = rust_log.filter(|text| !text.trim().is_empty());
+        match rust_log {
             None => drop(builder.filter_level(level)),
             Some(text) => {
                 // One by one, for a bad one would take the good ones with it.
@@ -50,7 +56,8 @@ impl Levels {
         }
         let filter = builder.build();
         // Without a `console_level` of its own, the console shows every record that is kept.
-        Self { console: console.unwrap_or(LevelFilter::Trace), filter, bad_directives }
+        let has_directives = rust_log.is_some();
+        Self { console: console.unwrap_or(LevelFilter::Trace), filter, has_directives, bad_directives }
     }
 }
 
@@ -59,6 +66,7 @@ impl Levels {
 pub(crate) fn open(channel: Channel, install: bool) -> bool {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     let level = channel.levels.filter.filter();
+    HAS_DIRECTIVES.store(channel.levels.has_directives, Ordering::Relaxed);
     if channel.records_panics {
         install_panic_hook();
     }
@@ -93,7 +101,10 @@ struct Logger;
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        with_channel(|channel| channel.levels.filter.enabled(metadata)).unwrap_or(false)
+        // One level for all: the macros have compared it already, and others do it here, without a lock.
+        metadata.level() <= log::max_level()
+            && (!HAS_DIRECTIVES.load(Ordering::Relaxed)
+                || with_channel(|channel| channel.levels.filter.enabled(metadata)).unwrap_or(false))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -101,19 +112,12 @@ impl Log for Logger {
             return;
         }
         let time = collector::now();
-        // Taken, not borrowed: a `Display` that logs finds none and makes its own; one that panics spoils nobody's.
-        let formatter = FORMATTER.try_with(Cell::take).ok().flatten().unwrap_or_else(Formatter::new);
-        // The user's `Display` runs in here, and no lock of ours is held.
-        formatter.simplelog.log(record);
-        let mut frame = formatter.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        frame.pop_if(|last| *last == b'\n');
+        let mut frame = formatted(record);
         with_channel(|channel| {
             let console = record.level() <= channel.levels.console;
             send_record(channel, &mut frame, severity(record.level()), console, time);
         });
-        frame.truncate(HEADER);
-        drop(frame);
-        let _ = FORMATTER.try_with(|slot| slot.set(Some(formatter)));
+        recycle(frame);
     }
 
     fn flush(&self) {}
@@ -129,38 +133,73 @@ fn severity(level: log::Level) -> Severity {
     }
 }
 
+type Simplelog = Box<WriteLogger<Gather>>;
+
 thread_local! {
-    static FORMATTER: Cell<Option<Box<Formatter>>> = const { Cell::new(None) };
+    static SIMPLELOG: Cell<Option<Simplelog>> = const { Cell::new(None) };
+    /// The frame that is being put together: room for a header (NULs), then the text.
+    static FRAME: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// simplelog, writing into a buffer that starts with room for a frame's header.
-struct Formatter {
-    simplelog: Box<WriteLogger<Gather>>,
-    gathered: Arc<Mutex<Vec<u8>>>,
+/// The record as simplelog formats it, behind room for a header. The user's `Display` runs in here, and no lock of ours
+/// is held but that of this thread's own simplelog.
+fn formatted(record: &Record<'_>) -> Vec<u8> {
+    const ROOM: &str = match std::str::from_utf8(&[0; HEADER]) {
+        Ok(room) => room,
+        Err(_) => unreachable!(),
+    };
+    let by_simplelog = || -> Result<String, AccessError> {
+        // Taken, not borrowed: a `Display` that logs finds none and makes its own; one that panics spoils nobody's.
+        let simplelog = SIMPLELOG.try_with(Cell::take)?.unwrap_or_else(new_simplelog);
+        let mut frame = FRAME.try_with(Cell::take)?;
+        frame.clear();
+        frame.push_str(ROOM);
+        FRAME.try_with(|slot| slot.set(frame))?;
+        simplelog.log(record);
+        SIMPLELOG.try_with(|slot| slot.set(Some(simplelog)))?;
+        FRAME.try_with(Cell::take)
+    };
+    let frame = by_simplelog().unwrap_or_else(|_| {
+        // The thread is ending and has no such places any more: as simplelog would have it.
+        format!("{ROOM}{}: {}", record.target(), record.args())
+    });
+    frame.into_bytes()
 }
 
-impl Formatter {
-    fn new() -> Box<Self> {
-        // The collector writes time and level.
-        let config = ConfigBuilder::new()
-            .set_time_level(LevelFilter::Off)
-            .set_max_level(LevelFilter::Off)
-            .set_thread_level(LevelFilter::Off)
-            .set_location_level(LevelFilter::Off)
-            .set_target_level(LevelFilter::Error)
-            .build();
-        let gathered = Arc::new(Mutex::new(vec![0; HEADER]));
-        let simplelog = WriteLogger::new(LevelFilter::Trace, config, Gather(Arc::clone(&gathered)));
-        Box::new(Self { simplelog, gathered })
-    }
+/// Keeps a sent frame's memory for the next one.
+fn recycle(mut frame: Vec<u8>) {
+    frame.clear();
+    let _ = FRAME.try_with(|slot| slot.set(String::from_utf8(frame).unwrap_or_default()));
 }
 
-struct Gather(Arc<Mutex<Vec<u8>>>);
+fn new_simplelog() -> Simplelog {
+    // The collector writes time and level.
+    let config = ConfigBuilder::new()
+        .set_time_level(LevelFilter::Off)
+        .set_max_level(LevelFilter::Off)
+        .set_thread_level(LevelFilter::Off)
+        .set_location_level(LevelFilter::Off)
+        .set_target_level(LevelFilter::Error)
+        .build();
+    WriteLogger::new(LevelFilter::Trace, config, Gather)
+}
+
+/// Gathers what simplelog writes.
+struct Gather;
 
 impl Write for Gather {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.write_fmt(format_args!("{}", String::from_utf8_lossy(bytes)))?;
         Ok(bytes.len())
+    }
+
+    /// All of a piece at once. While it is formatted the frame is out of its place, so that a record which the user's
+    /// `Display` logs meanwhile has a frame of its own.
+    fn write_fmt(&mut self, arguments: std::fmt::Arguments<'_>) -> std::io::Result<()> {
+        let mut frame = FRAME.try_with(Cell::take).map_err(std::io::Error::other)?;
+        let result = std::fmt::Write::write_fmt(&mut frame, arguments);
+        FRAME.try_with(|slot| slot.set(frame)).map_err(std::io::Error::other)?;
+        result.map_err(std::io::Error::other)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -173,6 +212,7 @@ fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, conso
     /// The frames of a long record follow one another.
     static LONG: Mutex<()> = Mutex::new(());
     let record = |text, further, more| Frame::Record { severity, console, further, more, time, text };
+    frame.pop_if(|last| *last == b'\n');
     let (header, text) = frame.split_at_mut(HEADER);
     if text.len() <= MAX_TEXT {
         write_header(header, &channel.nonce, &record(text, false, false));
