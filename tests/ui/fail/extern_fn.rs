@@ -1,0 +1,6 @@
+use guard_runtime::locked_pipeline;
+
+#[locked_pipeline(lock = "a.lock", log = "a.log")]
+extern "C" fn job() {}
+
+fn main() {}
