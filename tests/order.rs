@@ -136,7 +136,7 @@ fn without_a_tee_only_records_and_panics_are_logged() {
     assert_eq!(place.entries(), ["subject: loud"]);
     let log = place.log_text();
     assert_eq!(log.matches("unseen").count(), 1, "{log}");
-    assert!(log.contains("[ERROR] guard_runtime: thread '<unnamed>' panicked: panicked at "), "{log}");
+    assert!(log.contains("[ERROR] guard_runtime: thread '<unnamed>' panicked at "), "{log}");
     assert!(text(&output.stderr).contains("unseen") && text(&output.stderr).contains("[WARN ] subject: loud"));
 }
 

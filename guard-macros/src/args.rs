@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Level,
     /// The name of a choice.
     Choice,
+    /// A duration with a unit.
+    Duration,
     /// `true` or `false`.
     Boolean,
     /// A path of Rust, to the runtime.
@@ -36,6 +38,7 @@ impl Kind {
             Self::Integer => "a whole number",
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
             Self::Choice => "\"both\", \"stdout\" or \"none\"",
+            Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
             Self::Boolean => "`true` or `false`",
             Self::Crate => "the path of the runtime, as in ::guard_runtime",
         }
@@ -44,7 +47,7 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template | Self::Level | Self::Choice => matches!(literal, Lit::Str(_)),
+            Self::Template | Self::Level | Self::Choice | Self::Duration => matches!(literal, Lit::Str(_)),
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
             Self::Integer => matches!(literal, Lit::Int(_)),
             Self::Boolean => matches!(literal, Lit::Bool(_)),
@@ -54,7 +57,7 @@ impl Kind {
 }
 
 /// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 10] = [
+const KNOWN: [(&str, Kind); 12] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -63,7 +66,9 @@ const KNOWN: [(&str, Kind); 10] = [
     ("console_level", Kind::Level),
     ("logger", Kind::Boolean),
     ("tee", Kind::Choice),
+    ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
+    ("stuck_after", Kind::Duration),
     ("crate", Kind::Crate),
 ];
 
@@ -77,12 +82,15 @@ pub(crate) struct Argument {
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) given: Vec<Argument>,
+    /// Given, if in vain: such an argument is not missing too.
+    mentioned: Vec<Ident>,
 }
 
 impl Args {
-    pub(crate) fn parse(tokens: TokenStream) -> Result<Self, Error> {
+    /// What could be read, and every mistake.
+    pub(crate) fn parse(tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut args = Self::default();
-        let mut errors = Errors::default();
+        let mut errors = Vec::new();
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 args.parse_one(input, &mut errors)?;
@@ -96,27 +104,29 @@ impl Args {
             errors.push(error);
         }
         for required in ["lock", "log"] {
-            if args.get(required).is_none() && !errors.mention(required) {
+            if args.get(required).is_none() && !args.mentioned.iter().any(|key| key == required) {
                 let message =
                     format!("missing argument `{required}`: write #[locked_pipeline(lock = \"…\", log = \"…\")]");
                 errors.push(Error::new(Span::call_site(), message));
             }
         }
-        errors.into_result().map(|()| args)
+        (args, errors)
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Argument> {
         self.given.iter().find(|argument| argument.key == key)
     }
 
-    fn parse_one(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    fn parse_one(&mut self, input: ParseStream<'_>, errors: &mut Vec<Error>) -> syn::Result<()> {
         let key = Ident::parse_any(input)?;
         let known = KNOWN.iter().find(|(name, _)| key == name);
-        errors.seen.push(key.to_string());
-        input.parse::<Token![=]>().map_err(|error| {
+        self.mentioned.push(key.clone());
+        if input.is_empty() || input.peek(Token![,]) {
             let wants = known.map_or("a value", |(_, kind)| kind.wants());
-            Error::new(error.span(), format!("`{key}` needs a value: write `{key} = ` and {wants}"))
-        })?;
+            errors.push(Error::new(key.span(), format!("`{key}` needs a value: write `{key} = ` and {wants}")));
+            return Ok(());
+        }
+        input.parse::<Token![=]>()?;
         let value: Expr = input.parse()?;
         let Some(&(_, kind)) = known else {
             errors.push(Error::new(key.span(), unknown(&key.to_string())));
@@ -168,38 +178,13 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Collects every mistake, drops none.
-#[derive(Default)]
-struct Errors {
-    all: Option<Error>,
-    seen: Vec<String>,
-}
-
-impl Errors {
-    fn push(&mut self, error: Error) {
-        match &mut self.all {
-            Some(all) => all.combine(error),
-            None => self.all = Some(error),
-        }
-    }
-
-    /// The argument was there, if in vain: it is not missing too.
-    fn mention(&self, key: &str) -> bool {
-        self.seen.iter().any(|seen| seen == key)
-    }
-
-    fn into_result(self) -> Result<(), Error> {
-        self.all.map_or(Ok(()), Err)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use quote::quote;
 
     fn messages(tokens: TokenStream) -> Vec<String> {
-        Args::parse(tokens).err().map(|error| error.into_iter().map(|e| e.to_string()).collect()).unwrap_or_default()
+        Args::parse(tokens).1.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -232,8 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_right_passes() {
-        let args =
-            Args::parse(quote!(lock = LOCK, log = concat!("a", ".log"), max_size = 5_000, crate = ::a::b,)).unwrap();
-        assert_eq!(args.given.len(), 4);
+        let args = Args::parse(quote!(lock = LOCK, log = concat!("a", ".log"), max_size = 5_000, crate = ::a::b,));
+        assert_eq!((args.0.given.len(), args.1.len()), (4, 0));
     }
 }

@@ -6,8 +6,8 @@ mod expand;
 
 use proc_macro::TokenStream;
 
-/// Makes a function a run that is locked, logged and loses nothing it printed. See `guard_runtime::locked_pipeline`.
+/// Makes a function a run that is locked, logged, and loses nothing it printed.
 #[proc_macro_attribute]
 pub fn locked_pipeline(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    expand::expand(arguments.into(), function.into()).into()
+    expand::expand(arguments.into(), &function.into()).into()
 }

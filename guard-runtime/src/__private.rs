@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+pub use core::time::Duration;
 pub use log::LevelFilter;
 
 pub use crate::outcome::{AnyValue, Code, HiddenError, Returned, ShownError};
@@ -95,4 +96,18 @@ pub const fn tee(text: &str) -> Tee {
         b"none" => Tee::None,
         _ => panic!("not a choice of streams: write \"both\", \"stdout\" or \"none\""),
     }
+}
+
+/// Reads a duration.
+#[track_caller]
+pub const fn duration(text: &str) -> Duration {
+    match values::parse_duration(text) {
+        Ok(duration) => duration,
+        Err(wrong) => panic!("{}", wrong),
+    }
+}
+
+/// Calls the body. That it is called once lets it give back what it has borrowed for good.
+pub fn call<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }

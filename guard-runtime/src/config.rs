@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use log::LevelFilter;
 
@@ -13,7 +14,10 @@ use crate::path_template;
 use crate::run::Guard;
 
 /// Exit code of a run that could not be set up: `EX_CANTCREAT` of sysexits(3).
-pub(crate) const SETUP_FAILED: u8 = 73;
+const SETUP_FAILED: u8 = 73;
+
+/// Exit code where the holder of the lock seems stuck: `EX_TEMPFAIL` of sysexits(3).
+const HOLDER_STUCK: u8 = 75;
 
 /// How a run is locked and logged. The attribute expands to this builder.
 ///
@@ -43,7 +47,9 @@ pub struct Config {
     pub(crate) console_level: Option<LevelFilter>,
     pub(crate) logger: bool,
     pub(crate) tee: Tee,
+    pub(crate) wait: Option<Duration>,
     pub(crate) conflict_exit_code: u8,
+    pub(crate) stuck_after: Option<Duration>,
 }
 
 impl Config {
@@ -63,7 +69,9 @@ impl Config {
             console_level: None,
             logger: true,
             tee: Tee::Both,
+            wait: None,
             conflict_exit_code: 0,
+            stuck_after: None,
         }
     }
 
@@ -110,6 +118,20 @@ impl Config {
     /// builder only tells.
     pub fn conflict_exit_code(mut self, code: u8) -> Self {
         self.conflict_exit_code = code;
+        self
+    }
+
+    /// Keeps trying for a held lock so long, by the monotonic clock; says so on standard error before it waits. Default:
+    /// not at all. [`parse_duration`](crate::parse_duration) reads texts such as `"5m"`.
+    pub fn wait(mut self, patience: Duration) -> Self {
+        self.wait = Some(patience);
+        self
+    }
+
+    /// A holder that is known to have run longer than this is [`StartError::Stuck`]: a run that hangs must not be skipped
+    /// quietly for ever. Default: never.
+    pub fn stuck_after(mut self, limit: Duration) -> Self {
+        self.stuck_after = Some(limit);
         self
     }
 
@@ -174,6 +196,14 @@ fn resolved(path: &Path) -> PathBuf {
 pub enum StartError {
     /// Another run holds the lock. The log has a line that says so.
     Held(Contention),
+    /// Another run holds it, and has run for longer than [`Config::stuck_after`]. The log has a line that says so.
+    #[non_exhaustive]
+    Stuck {
+        /// Who holds it.
+        contention: Contention,
+        /// How long a run may take.
+        limit: Duration,
+    },
     /// Another run is active in this process: one after the other works, one inside or beside the other does not.
     Active,
     /// A path template or a number cannot be used.
@@ -197,9 +227,14 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// What a program should exit with: `conflict` where the lock is held, else 73 (`EX_CANTCREAT` of sysexits(3)).
+    /// What a program should exit with: `conflict` where the lock is held, 75 (`EX_TEMPFAIL` of sysexits(3)) where its
+    /// holder is stuck, else 73 (`EX_CANTCREAT`).
     pub fn exit_code(&self, conflict: u8) -> u8 {
-        if matches!(self, Self::Held(_)) { conflict } else { SETUP_FAILED }
+        match self {
+            Self::Held(_) => conflict,
+            Self::Stuck { .. } => HOLDER_STUCK,
+            _ => SETUP_FAILED,
+        }
     }
 }
 
@@ -207,6 +242,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held(contention) => write!(f, "run skipped: {contention}"),
+            Self::Stuck { contention, limit } => {
+                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: look after it")
+            }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
             Self::Lock(error) => error.fmt(f),
@@ -223,7 +261,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Log { source, .. } | Self::Capture(source) => Some(source),
             Self::Lock(error) => Some(error),
-            Self::Held(_) | Self::Active | Self::Argument { .. } => None,
+            Self::Held(_) | Self::Stuck { .. } | Self::Active | Self::Argument { .. } => None,
         }
     }
 }

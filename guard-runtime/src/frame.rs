@@ -123,7 +123,7 @@ impl Decoder {
     /// a frame cut short is then printed text like any other.
     pub(crate) fn step<'a>(&self, bytes: &'a [u8], more_may_come: bool) -> Step<'a> {
         let raw = match self.finder.find(bytes) {
-            Some(0) => match self.frame_at_front(bytes) {
+            Some(0) => match Self::frame_at_front(bytes) {
                 FrontFrame::Whole(frame, size) => return Step::Frame(frame, size),
                 FrontFrame::CutShort if more_may_come => return Step::Incomplete,
                 // Not one of ours after all: everything up to the next candidate is text.
@@ -145,7 +145,7 @@ impl Decoder {
         }
     }
 
-    fn frame_at_front<'a>(&self, bytes: &'a [u8]) -> FrontFrame<'a> {
+    fn frame_at_front(bytes: &[u8]) -> FrontFrame<'_> {
         let Some((header, rest)) = bytes.split_at_checked(HEADER) else { return FrontFrame::CutShort };
         let length = usize::from(u16::from_le_bytes([header[18], header[19]]));
         let frame = match Severity::from_byte(header[16]) {

@@ -15,6 +15,7 @@ mod values;
 
 pub use collector::Tee;
 pub use config::{Config, StartError};
+#[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 pub use lock::{Contention, Holder, LockError, PipelineLock};
 pub use run::{Guard, Outcome};

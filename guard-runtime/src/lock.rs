@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs2::FileExt;
 
@@ -14,6 +14,8 @@ use crate::collector::{Descriptor, above_standard, file_kind, now, stamp_text};
 
 /// Each round means that the file was replaced between our opening and our lock.
 const ROUNDS: u32 = 100;
+/// Between two tries for a held lock.
+const POLL: Duration = Duration::from_millis(15);
 /// A holder's record is a few lines; whatever is longer is not one.
 const RECORD_LIMIT: u64 = 4096;
 
@@ -173,6 +175,36 @@ impl PipelineLock {
             }
         }
         Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
+    }
+
+    /// As [`acquire`](Self::acquire), but keeps trying for so long, by the monotonic clock. `announce` is called once,
+    /// before the wait, with what is known of the holder then.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire); [`LockError::Held`] once the time is over.
+    pub fn acquire_within(
+        path: impl AsRef<Path>,
+        patience: Duration,
+        announce: impl FnOnce(&Contention),
+    ) -> Result<Self, LockError> {
+        let (path, start) = (path.as_ref(), Instant::now());
+        let mut announce = Some(announce);
+        loop {
+            // flock(2) itself could wait, but only for ever: a time limit for it takes a signal.
+            match Self::acquire(path) {
+                Err(LockError::Held(contention)) => {
+                    let left = patience.saturating_sub(start.elapsed());
+                    if left.is_zero() {
+                        return Err(LockError::Held(contention));
+                    }
+                    if let Some(announce) = announce.take() {
+                        announce(&contention);
+                    }
+                    std::thread::sleep(left.min(POLL));
+                }
+                result => return result,
+            }
+        }
     }
 
     /// The lock file, as it was given.

@@ -243,11 +243,9 @@ fn install_panic_hook() {
                 let thread = std::thread::current();
                 let name = thread.name().unwrap_or("<unnamed>");
                 let backtrace = std::backtrace::Backtrace::capture();
-                let mut text = format!("thread '{name}' panicked: {panic}");
-                if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
-                    text += &format!("\nstack backtrace:\n{backtrace}");
-                }
-                note(Severity::Error, &text);
+                let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+                let backtrace = if captured { format!("\nstack backtrace:\n{backtrace}") } else { String::new() };
+                note(Severity::Error, &format!("thread '{name}' {panic}{backtrace}"));
             }
             before(panic);
         }));

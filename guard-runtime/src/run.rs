@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::collector::{self, Link, LogFile, Tee};
 use crate::config::{Config, StartError};
 use crate::frame::{Nonce, Severity};
-use crate::lock::{LockError, PipelineLock};
+use crate::lock::{Contention, LockError, PipelineLock};
 use crate::logger::{self, Channel, Levels};
 
 /// How long another thread's hold of standard output is waited for at the end.
@@ -38,21 +39,36 @@ struct Run {
 #[must_use = "the run ends when the guard is dropped"]
 pub struct Guard {
     number: u64,
+    /// It lives in a future, which may be dropped before it is done.
+    is_in_future: bool,
 }
 
 impl Guard {
     /// Ends the run and says how it ended. When this returns, log and console have everything that was printed, and the
     /// lock is free.
     pub fn finish(self, outcome: Outcome) {
-        end(Some(self.number), Ending::Returned(outcome));
+        end(Some(self.number), &Ending::Returned(outcome));
         std::mem::forget(self);
+    }
+}
+
+impl Guard {
+    /// A drop before `finish` then means that the future was dropped before it was done.
+    #[doc(hidden)]
+    pub fn of_future(mut self) -> Self {
+        self.is_in_future = true;
+        self
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let panicked = std::thread::panicking();
-        end(Some(self.number), if panicked { Ending::Panicked } else { Ending::Returned(Outcome::Finished) });
+        let ending = match (std::thread::panicking(), self.is_in_future) {
+            (true, _) => Ending::Panicked,
+            (false, true) => Ending::Dropped,
+            (false, false) => Ending::Returned(Outcome::Finished),
+        };
+        end(Some(self.number), &ending);
     }
 }
 
@@ -68,6 +84,7 @@ pub enum Outcome {
 enum Ending {
     Returned(Outcome),
     Panicked,
+    Dropped,
     Exited,
 }
 
@@ -93,18 +110,18 @@ fn start_claimed(
         LogFile::open(log_path, config.max_size, u32::from(config.backups))
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
-    let lock = match PipelineLock::acquire(lock_path) {
+    let lock = match acquire(config, lock_path) {
         Ok(lock) => lock,
-        Err(LockError::Held(contention)) => {
-            let error = StartError::Held(contention);
-            // Best effort: the skip is told on stderr whatever becomes of this.
-            if let Ok(mut log) = open_log() {
+        Err(error) => {
+            if matches!(error, StartError::Held(_) | StartError::Stuck { .. })
+                // Best effort: the skip is told on stderr whatever becomes of this.
+                && let Ok(mut log) = open_log()
+            {
                 let text = format!("guard_runtime: {error}");
                 log.append(&collector::line(&text, Severity::Warn, collector::now()));
             }
             return Err(error);
         }
-        Err(error) => return Err(StartError::Lock(error)),
     };
     let log = open_log()?;
     let nonce = Nonce::draw();
@@ -124,7 +141,7 @@ fn start_claimed(
     CHILD_CLOSES[0].store(run.lock.descriptor(), Ordering::Release);
     CHILD_CLOSES[1].store(run.link.control(), Ordering::Release);
     let captured = run.link.capture();
-    let guard = Guard { number: run.number };
+    let guard = Guard { number: run.number, is_in_future: false };
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
     let has_logger =
@@ -143,8 +160,28 @@ fn start_claimed(
     Ok(guard)
 }
 
+fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
+    let announce = |contention: &Contention| {
+        let patience = config.wait.unwrap_or_default();
+        let _ = std::io::stderr().write_all(format!("{contention}; waiting up to {patience:?} for it\n").as_bytes());
+    };
+    let result = match config.wait {
+        None => PipelineLock::acquire(path),
+        Some(patience) => PipelineLock::acquire_within(path, patience, announce),
+    };
+    result.map_err(|error| match (error, config.stuck_after) {
+        (LockError::Held(contention), Some(limit))
+            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit) =>
+        {
+            StartError::Stuck { contention, limit }
+        }
+        (LockError::Held(contention), _) => StartError::Held(contention),
+        (error, _) => StartError::Lock(error),
+    })
+}
+
 /// Ends the run of that number, or whichever is active.
-fn end(number: Option<u64>, ending: Ending) {
+fn end(number: Option<u64>, ending: &Ending) {
     // Looked at before the lock is: in a forked child another thread may have held it at the fork.
     if CHILD_CLOSES[0].load(Ordering::Acquire) == -1 {
         return;
@@ -160,7 +197,7 @@ fn end(number: Option<u64>, ending: Ending) {
     for descriptor in &CHILD_CLOSES {
         descriptor.store(-1, Ordering::Release);
     }
-    run.link.finish(&run.nonce, &closing_line(&ending, run.started.elapsed()));
+    run.link.finish(&run.nonce, &closing_line(ending, run.started.elapsed()));
     drop(run.lock);
     drop(active);
     CLAIMED.store(false, Ordering::Release);
@@ -174,6 +211,9 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
         Ending::Returned(Outcome::Failed(None)) => (Severity::Error, format!("run failed in {elapsed}")),
         Ending::Returned(Outcome::Failed(Some(why))) => (Severity::Error, format!("run failed in {elapsed}: {why}")),
         Ending::Panicked => (Severity::Error, format!("run panicked in {elapsed}")),
+        Ending::Dropped => {
+            (Severity::Warn, format!("run dropped after {elapsed}: its future was dropped before it was done"))
+        }
         Ending::Exited => (Severity::Warn, format!("run ended by process::exit after {elapsed}")),
     };
     let mut line = vec![severity as u8];
@@ -209,7 +249,7 @@ fn is_single_threaded() -> bool {
 #[allow(unsafe_code)]
 fn watch_process() {
     extern "C" fn at_exit() {
-        end(None, Ending::Exited);
+        end(None, &Ending::Exited);
     }
     extern "C" fn in_forked_child() {
         for descriptor in &CHILD_CLOSES {

@@ -120,11 +120,11 @@ fn counters() -> &'static [AtomicU64; 64] {
 fn count(threads: u64) {
     let counters = counters();
     std::thread::scope(|scope| {
-        for thread in 0..threads as usize {
+        for (thread, counter) in counters.iter().enumerate().take(threads as usize) {
             scope.spawn(move || {
                 for number in 0.. {
                     println!("{thread} {}", line(number));
-                    counters[thread].store(number + 1, Ordering::SeqCst);
+                    counter.store(number + 1, Ordering::SeqCst);
                 }
             });
         }
@@ -404,7 +404,11 @@ fn display_logs() {
 #[locked_pipeline(lock = LOCK, log = LOG)]
 fn crowd(threads: u64) {
     for thread in 0..threads {
-        std::thread::spawn(move || (0_u64..).for_each(|number| println!("{thread} {number}")));
+        std::thread::spawn(move || {
+            for number in 0_u64.. {
+                println!("{thread} {number}");
+            }
+        });
     }
     let _ = std::io::stdin().read(&mut [0]);
     std::process::exit(4);

@@ -1,7 +1,7 @@
 //! The run's side of the collector: the streams' write ends, the end handshake, the standard descriptors moved there
 //! and back.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -20,16 +20,19 @@ pub(super) enum Answer {
     Lingers = b'L' as isize,
 }
 
-/// The write end of one stream, and the standard descriptors that it serves: what each led to before, if anything.
+/// The write end of one stream.
 pub(super) struct StreamEnd {
     writer: Descriptor,
-    replaced: [Option<Option<Descriptor>>; 2],
+    /// Which standard descriptors it takes the place of: output, error.
+    serves: [bool; 2],
+    /// Where those led before; `None` where they were closed.
+    originals: [Option<Descriptor>; 2],
 }
 
 impl StreamEnd {
-    pub(super) fn new(writer: OwnedFd, replaced: [Option<Option<OwnedFd>>; 2]) -> Self {
-        let replaced = replaced.map(|original| original.map(|original| original.map(Descriptor::new)));
-        Self { writer: Descriptor::new(writer), replaced }
+    pub(super) fn new(writer: OwnedFd, serves: [bool; 2], originals: [Option<OwnedFd>; 2]) -> Self {
+        let originals = originals.map(|original| original.map(Descriptor::new));
+        Self { writer: Descriptor::new(writer), serves, originals }
     }
 }
 
@@ -62,11 +65,8 @@ impl Link {
     /// Points the captured standard descriptors at the collector.
     pub(crate) fn capture(&self) -> Result<(), Errno> {
         for end in &self.ends {
-            if end.replaced[0].is_some() {
-                rustix::stdio::dup2_stdout(&end.writer)?;
-            }
-            if end.replaced[1].is_some() {
-                rustix::stdio::dup2_stderr(&end.writer)?;
+            for index in (0..2).filter(|&index| end.serves[index]) {
+                point_standard(index, &end.writer)?;
             }
         }
         Ok(())
@@ -103,32 +103,30 @@ impl Link {
 
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.
     fn restore(&self) {
-        for StreamEnd { writer, replaced: [stdout, stderr] } in &self.ends {
-            if let Some(original) = stdout
-                && same_place(rustix::stdio::stdout(), writer)
-            {
-                match original {
-                    Some(original) if original.is_ours() => drop(rustix::stdio::dup2_stdout(original)),
-                    _ => close_standard(1),
-                }
-            }
-            if let Some(original) = stderr
-                && same_place(rustix::stdio::stderr(), writer)
-            {
-                match original {
-                    Some(original) if original.is_ours() => drop(rustix::stdio::dup2_stderr(original)),
-                    _ => close_standard(2),
+        for end in &self.ends {
+            let is_still_there = |index: &usize| end.serves[*index] && same_place(STANDARD[*index](), &end.writer);
+            for index in (0..2).filter(is_still_there) {
+                match &end.originals[index] {
+                    Some(original) if original.is_ours() => drop(point_standard(index, original)),
+                    _ => close_standard(index),
                 }
             }
         }
     }
 }
 
+/// Output, error.
+const STANDARD: [fn() -> BorrowedFd<'static>; 2] = [rustix::stdio::stdout, rustix::stdio::stderr];
+
+fn point_standard(index: usize, to: &Descriptor) -> Result<(), Errno> {
+    if index == 0 { rustix::stdio::dup2_stdout(to) } else { rustix::stdio::dup2_stderr(to) }
+}
+
 /// It was closed before the run, and is again; or nobody knows any more where it led.
 #[allow(unsafe_code)]
-fn close_standard(descriptor: RawFd) {
+fn close_standard(index: usize) {
     // SAFETY: the descriptor leads to our stream, so nobody else has put anything of theirs there.
-    unsafe { libc::close(descriptor) };
+    unsafe { libc::close(STANDARD[index]().as_raw_fd()) };
 }
 
 /// Writes it all, also where the user's code has made the shared description non-blocking.

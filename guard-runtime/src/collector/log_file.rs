@@ -261,7 +261,7 @@ pub(crate) fn file_kind(stat: &Stat) -> Option<&'static str> {
         FileType::Socket => Some("a socket"),
         FileType::CharacterDevice => Some("a character device"),
         FileType::BlockDevice => Some("a block device"),
-        _ => Some("of an unknown kind"),
+        FileType::Unknown => Some("of an unknown kind"),
     }
 }
 

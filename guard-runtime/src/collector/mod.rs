@@ -84,16 +84,11 @@ pub(crate) fn start(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
     Ok(Link::new(ends, control, acknowledge, first))
 }
 
-fn stream(name: [u8; 3], originals: &[Option<OwnedFd>; 2], replaces: [bool; 2]) -> io::Result<(Stream, StreamEnd)> {
+fn stream(name: [u8; 3], originals: &[Option<OwnedFd>; 2], serves: [bool; 2]) -> io::Result<(Stream, StreamEnd)> {
     let (reader, writer) = pipe()?;
     let _ = fcntl_setpipe_size(&writer, PIPE_ROOM);
-    let mut replaced = [None, None];
-    for (slot, (original, wanted)) in replaced.iter_mut().zip(originals.iter().zip(replaces)) {
-        if wanted {
-            *slot = Some(original.as_ref().map(OwnedFd::try_clone).transpose()?);
-        }
-    }
-    Ok((Stream::new(reader, name), StreamEnd::new(writer, replaced)))
+    let copy = |index: usize| originals[index].as_ref().filter(|_| serves[index]).map(OwnedFd::try_clone).transpose();
+    Ok((Stream::new(reader, name), StreamEnd::new(writer, serves, [copy(0)?, copy(1)?])))
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -81,12 +81,17 @@ impl Job {
     }
 }
 
-#[locked_pipeline(lock = "main.lock", log = "main.log")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    Ok(())
+#[locked_pipeline(lock = LOCK, log = "a.log")]
+fn inner_attributes() -> u8 {
+    #![allow(unused_variables)]
+    let unused = 1;
+    2
 }
 
-#[allow(dead_code)]
+fn main() -> Result<(), String> {
+    all()
+}
+
 fn all() -> Result<(), String> {
     unit();
     result(true)?;
@@ -99,5 +104,6 @@ fn all() -> Result<(), String> {
     let mut job = Job(1);
     job.run();
     job.consume();
+    assert_eq!(inner_attributes(), 2);
     Ok(())
 }
