@@ -1,4 +1,4 @@
-//! A nightly job: loads daily weather observations into SQLite and prints a summary.
+//! A nightly job: loads daily weather observations into `SQLite` and prints a summary.
 //!
 //! `cargo run --example nightly`, a second time while it runs (`-- --slow` makes that easy), and the second says who
 //! holds the lock and leaves. The log is `logs/nightly.log`.

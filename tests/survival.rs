@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Place, random, repeat, wait_for};
+use support::{Place, random, repeat, text, wait_for};
 
 const LINES: &str = "200";
 
@@ -57,7 +57,7 @@ fn process_exit() {
         let place = Place::new();
         let output = place.run(&["exit", LINES]);
         assert_eq!(output.status.code(), Some(3));
-        assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 200);
+        assert_eq!(text(&output.stdout).lines().count(), 200);
         assert_complete(&place, "guard_runtime: run ended by process::exit after ");
     });
 }

@@ -5,6 +5,7 @@ compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only
 
 mod collector;
 mod config;
+mod fork;
 mod frame;
 mod lock;
 mod logger;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -98,6 +97,8 @@ pub enum LockError {
         path: PathBuf,
         /// What was tried, as in "cannot open".
         action: &'static str,
+        /// The type of the file system, where it is the file system that takes no locks.
+        file_system: Option<String>,
         /// What the system said.
         source: io::Error,
     },
@@ -107,8 +108,9 @@ impl fmt::Display for LockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Held(contention) => contention.fmt(f),
-            Self::Unusable { path, action, source } => {
-                write!(f, "{action} the lock file {}: {source}; {}", path.display(), remedy(source))
+            Self::Unusable { path, action, file_system, source } => {
+                let on = file_system.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+                write!(f, "{action} the lock file {}{on}: {source}; {}", path.display(), remedy(source))
             }
         }
     }
@@ -133,8 +135,8 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose a path that can be written",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or choose another path",
         _ => match error.raw_os_error() {
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS) => {
-                "its file system takes no locks: choose a local one"
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EBADF | libc::EIO) => {
+                "choose a path on a local file system, which takes locks"
             }
             Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => "raise the limit that was reached",
             _ => "choose a path where a file can be made",
@@ -153,7 +155,8 @@ impl PipelineLock {
     /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
     pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
         let path = path.as_ref();
-        let unusable = |action| move |source| LockError::Unusable { path: path.to_path_buf(), action, source };
+        let unusable =
+            |action| move |source| LockError::Unusable { path: path.to_path_buf(), action, file_system: None, source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(unusable("cannot make the directory of"))?;
         }
@@ -165,13 +168,15 @@ impl PipelineLock {
                     let holder = read_holder(&mut file);
                     return Err(LockError::Held(Contention { path: path.to_path_buf(), holder }));
                 }
-                Err(error) => return Err(unusable("cannot lock")(error)),
+                Err(source) => {
+                    let (path, file_system) = (path.to_path_buf(), file_system(&file));
+                    return Err(LockError::Unusable { path, action: "cannot lock", file_system, source });
+                }
             }
             if still_names(path, &file).map_err(unusable("cannot look at"))? {
                 write_record(&file).map_err(unusable("cannot write to"))?;
-                let file = Descriptor::new(file.into());
-                let lock = Self { file, path: path.to_path_buf(), pid: std::process::id() };
-                return Ok(lock);
+                let (file, path) = (Descriptor::not_for_children(file.into()), path.to_path_buf());
+                return Ok(Self { file, path, pid: std::process::id() });
             }
         }
         Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
@@ -211,11 +216,6 @@ impl PipelineLock {
     pub fn path(&self) -> &Path {
         &self.path
     }
-
-    /// To be closed in a forked child of the user's.
-    pub(crate) fn descriptor(&self) -> RawFd {
-        self.file.as_fd().as_raw_fd()
-    }
 }
 
 impl Drop for PipelineLock {
@@ -252,7 +252,11 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => options.create(true).open(path).map_err(described)?,
         Err(error) => return Err(described(error)),
     };
-    match file_kind(&rustix::fs::fstat(&file)?) {
+    let stat = rustix::fs::fstat(&file)?;
+    match file_kind(&stat) {
+        None if is_planted(path, stat.st_uid)? => {
+            Err(io::Error::other("belongs to another user, in a directory where anybody may put files"))
+        }
         None => Ok(above_standard(file.into())?.into()),
         Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
     }
@@ -274,6 +278,18 @@ fn write_record(mut file: &File) -> io::Result<()> {
     file.write_all(record.as_bytes())
 }
 
+/// What `fs.protected_regular` (proc(5)) refuses where it is switched on: a file that somebody else may have put into a
+/// sticky directory, such as /tmp, for us to write into.
+fn is_planted(path: &Path, owner: u32) -> io::Result<bool> {
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(false);
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = parent.metadata()?;
+    let is_sticky_for_all = directory.mode() & 0o1002 == 0o1002;
+    Ok(is_sticky_for_all && owner != directory.uid())
+}
+
 /// Whether the lock was had. Every error but contention is one.
 fn try_lock(file: &File) -> io::Result<bool> {
     loop {
@@ -284,6 +300,20 @@ fn try_lock(file: &File) -> io::Result<bool> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The type of the file system that a file lies on, and where that is mounted (proc(5), mountinfo).
+fn file_system(file: &File) -> Option<String> {
+    let device = file.metadata().ok()?.dev();
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(2);
+        let is_this = fields.next()? == device;
+        let place = fields.nth(1)?;
+        is_this.then(|| format!("{} mounted at {place}", kind.split(' ').next().unwrap_or_default()))
+    })
 }
 
 /// A file that was removed or replaced after it was opened locks nobody out.

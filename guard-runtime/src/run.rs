@@ -1,9 +1,8 @@
 //! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
 
-use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -20,13 +19,12 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 /// A run is active, or being started.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
-/// What a forked child must close: it would keep the lock, or hide its parent's end.
-static CHILD_CLOSES: [AtomicI32; 2] = [AtomicI32::new(-1), AtomicI32::new(-1)];
+/// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
+/// at the fork.
+static PID: AtomicU32 = AtomicU32::new(0);
 
 struct Run {
     number: u64,
-    /// A forked child has a copy of this value, but the run is not its own.
-    pid: u32,
     nonce: Nonce,
     started: Instant,
     link: Link,
@@ -129,20 +127,14 @@ fn start_claimed(
     flush_stdout();
     let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
     let writer = link.record_writer().map_err(StartError::Capture)?;
-    let run = Run {
-        number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
-        pid: std::process::id(),
-        nonce,
-        started: Instant::now(),
-        link,
-        lock,
-    };
-    watch_process();
-    CHILD_CLOSES[0].store(run.lock.descriptor(), Ordering::Release);
-    CHILD_CLOSES[1].store(run.link.control(), Ordering::Release);
+    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
+    link.wait_until_ready().map_err(StartError::Capture)?;
+    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started: Instant::now(), link, lock };
+    end_at_exit();
+    let pid = std::process::id();
+    PID.store(pid, Ordering::Release);
     let captured = run.link.capture();
     let guard = Guard { number: run.number, is_in_future: false };
-    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
     let has_logger =
         logger::open(Channel { writer, nonce, levels, records_panics: config.tee != Tee::Both }, config.logger);
@@ -151,7 +143,7 @@ fn start_claimed(
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
-    logger::note(Severity::Info, &format!("run started: pid {}, lock {}{logger}", run.pid, lock_path.display()));
+    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{logger}", lock_path.display()));
     if !bad_directives.is_empty() {
         logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
     }
@@ -182,21 +174,16 @@ fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
 
 /// Ends the run of that number, or whichever is active.
 fn end(number: Option<u64>, ending: &Ending) {
-    // Looked at before the lock is: in a forked child another thread may have held it at the fork.
-    if CHILD_CLOSES[0].load(Ordering::Acquire) == -1 {
+    if PID.load(Ordering::Acquire) != std::process::id() {
         return;
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_meant = |run: &mut Run| number.is_none_or(|number| run.number == number) && run.pid == std::process::id();
-    let Some(run) = active.take_if(is_meant) else { return };
+    let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
     if !matches!(ending, Ending::Exited) {
         // At the process's exit the standard library has done so.
         flush_stdout();
     }
     logger::close();
-    for descriptor in &CHILD_CLOSES {
-        descriptor.store(-1, Ordering::Release);
-    }
     run.link.finish(&run.nonce, &closing_line(ending, run.started.elapsed()));
     drop(run.lock);
     drop(active);
@@ -245,32 +232,15 @@ fn is_single_threaded() -> bool {
     cfg!(target_os = "linux") && rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink <= 3)
 }
 
-/// Ends the run where the process ends by `exit`, and keeps forked children out of it. Once a process.
+/// Ends the run where the process ends by `exit`. Once a process.
 #[allow(unsafe_code)]
-fn watch_process() {
+fn end_at_exit() {
     extern "C" fn at_exit() {
         end(None, &Ending::Exited);
-    }
-    extern "C" fn in_forked_child() {
-        for descriptor in &CHILD_CLOSES {
-            let descriptor = descriptor.swap(-1, Ordering::AcqRel);
-            if descriptor != -1 {
-                // SAFETY: the child's copies, which no code in it uses: `end` finds the marks gone and returns.
-                unsafe { libc::close(descriptor) };
-            }
-        }
     }
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler is a plain function that lives as long as the process.
         unsafe { libc::atexit(at_exit) };
-        // SAFETY: the handler only exchanges atomics and closes descriptors (async-signal-safe, as fork(2) asks).
-        unsafe { libc::pthread_atfork(None, None, Some(in_forked_child)) };
     });
-}
-
-impl fmt::Debug for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("number", &self.number).finish_non_exhaustive()
-    }
 }

@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         "close" => close(),
         "close_from" => close_from(),
         "forked_child" => forked_child(),
+        "forked_child_hold" => forked_child_hold(),
         "two_exits" => two_exits(),
         "nested" => nested(),
         "twice" => (0..2).for_each(|_| nothing()),
@@ -84,6 +85,14 @@ fn main() -> ExitCode {
         "no_tee" => no_tee(),
         "display_logs" => display_logs(),
         "crowd" => crowd(number),
+        "race" => race(number),
+        "signal_storm" => signal_storm(),
+        "wait" => waits(),
+        "hold_for" => hold_for(number),
+        "strict" => return strict(),
+        "stuck" => stuck(),
+        "lock_only" => lock_only(),
+        "eat_memory" => eat_memory(),
         _ => return ExitCode::from(64),
     }
     ExitCode::SUCCESS
@@ -96,6 +105,14 @@ const LOG: &str = "${SUBJECT_DIR}/logs/run.log";
 fn hold() {
     println!("held");
     let _ = std::io::stdin().read(&mut [0]);
+}
+
+/// Until the test says so, or is gone.
+fn wait_for_go() {
+    let directory = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
+    while directory.exists() && !directory.join("go").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn line(number: u64) -> String {
@@ -212,7 +229,7 @@ fn background() {
     Command::new("sh")
         .args([
             "-c",
-            "(while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done; echo later; echo alive > $SUBJECT_DIR/survived) &",
+            "(while [ -d $SUBJECT_DIR -a ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done; echo later; echo alive > $SUBJECT_DIR/survived) &",
         ])
         .status()
         .unwrap();
@@ -286,12 +303,22 @@ fn forked_child() {
     if unsafe { libc::fork() } == 0 {
         MAIN.store(std::process::id().into(), Ordering::Relaxed);
         println!("from the child");
-        while !std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("go").exists() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for_go();
         println!("still there");
         std::process::exit(0);
     }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn forked_child_hold() {
+    // SAFETY: the process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        MAIN.store(std::process::id().into(), Ordering::Relaxed);
+        println!("from the child");
+        wait_for_go();
+        std::process::exit(0);
+    }
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
@@ -412,4 +439,135 @@ fn crowd(threads: u64) {
     }
     let _ = std::io::stdin().read(&mut [0]);
     std::process::exit(4);
+}
+
+/// The device and inode of the lock file that this process has open.
+fn locked_inode(path: &std::path::Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+        // A file that was removed or renamed since is shown under its other name.
+        let target = target.to_string_lossy();
+        if target.contains(&*path.file_name().unwrap().to_string_lossy()) || target.contains("/aside") {
+            let file = std::fs::metadata(entry.path()).unwrap();
+            return format!("{}:{}", file.dev(), file.ino());
+        }
+    }
+    panic!("the lock file is not open");
+}
+
+/// Takes the lock, holds it for a moment, lets go, for so many milliseconds; a witness of its own checks each section.
+/// Prints: sections, overlaps on one and the same file, overlaps after the holder's file was taken away.
+fn race(milliseconds: u64) {
+    let directory = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
+    let (lock_path, witness) = (directory.join("race.lock"), directory.join("witness"));
+    let (mut sections, mut overlaps, mut after_removal) = (0, 0, 0);
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_millis(milliseconds) {
+        let lock = match guard_runtime::PipelineLock::acquire(&lock_path) {
+            Ok(lock) => lock,
+            Err(guard_runtime::LockError::Held(_)) => continue,
+            Err(error) => {
+                // So fast a remover can win every one of the bounded rounds; that is an error, not a lock.
+                assert!(error.to_string().contains("replaced each time"), "{error}");
+                continue;
+            }
+        };
+        let ours = locked_inode(&lock_path);
+        match std::fs::File::create_new(&witness) {
+            Ok(mut file) => {
+                sections += 1;
+                file.write_all(ours.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_micros(50));
+                std::fs::remove_file(&witness).unwrap();
+            }
+            Err(_) => match std::fs::read_to_string(&witness) {
+                Ok(theirs) if theirs == ours => overlaps += 1,
+                _ => after_removal += 1,
+            },
+        }
+        drop(lock);
+    }
+    println!("{sections} {overlaps} {after_removal}");
+}
+
+/// A timer's signal every millisecond, with a handler and without SA_RESTART, while the lock is taken, waited for, held.
+fn signal_storm() {
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+    static SIGNALS: AtomicU64 = AtomicU64::new(0);
+    let millisecond = libc::timeval { tv_sec: 0, tv_usec: 1000 };
+    // SAFETY: the handler adds to an atomic.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+        let timer = libc::itimerval { it_interval: millisecond, it_value: millisecond };
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
+    }
+    let path = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap()).join("storm.lock");
+    let start = std::time::Instant::now();
+    let mut rounds = 0;
+    while start.elapsed() < Duration::from_secs(2) {
+        let lock = guard_runtime::PipelineLock::acquire(&path).expect("it is free");
+        let held = guard_runtime::PipelineLock::acquire(&path);
+        assert!(matches!(held, Err(guard_runtime::LockError::Held(_))), "{held:?}");
+        drop(lock);
+        rounds += 1;
+    }
+    let _lock = guard_runtime::PipelineLock::acquire(&path).expect("it is free");
+    let start = std::time::Instant::now();
+    let waited = guard_runtime::PipelineLock::acquire_within(&path, Duration::from_millis(700), |_| {});
+    assert!(matches!(waited, Err(guard_runtime::LockError::Held(_))), "{waited:?}");
+    let elapsed = start.elapsed();
+    assert!((700..1500).contains(&elapsed.as_millis()), "{elapsed:?}");
+    println!("{rounds} rounds, {} signals", SIGNALS.load(Ordering::Relaxed));
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, wait = "5s")]
+fn waits() {
+    println!("mine");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn hold_for(milliseconds: u64) {
+    println!("held");
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, conflict_exit_code = 42)]
+fn strict() -> ExitCode {
+    println!("ran");
+    ExitCode::SUCCESS
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, stuck_after = "100ms")]
+fn stuck() {
+    println!("ran");
+}
+
+/// `PipelineLock` by itself, in a process whose forked child lives on.
+fn lock_only() {
+    let path = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
+    let lock = guard_runtime::PipelineLock::acquire(path.join("only.lock")).unwrap();
+    // SAFETY: the process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        MAIN.store(std::process::id().into(), Ordering::Relaxed);
+        // The child's copy is not the child's lock.
+        drop(lock);
+        std::fs::write(path.join("forked"), "").unwrap();
+        wait_for_go();
+        std::process::exit(0);
+    }
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn eat_memory() {
+    println!("eating");
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(vec![1_u8; 1 << 20]);
+    }
 }

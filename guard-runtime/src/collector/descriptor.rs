@@ -1,9 +1,11 @@
 //! Descriptors that live in the user's process, whose code may close every descriptor that it does not know.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
+
+use crate::fork::ClosedInChild;
 
 /// A descriptor that is used and closed only while it leads where it led at first: after user code has closed it
 /// (`closefrom(3)`), its number may be that of a file of the user's.
@@ -11,11 +13,19 @@ use rustix::io::Errno;
 pub(crate) struct Descriptor {
     inner: ManuallyDrop<OwnedFd>,
     identity: Option<(u64, u64)>,
+    closed_in_child: Option<ClosedInChild>,
 }
 
 impl Descriptor {
     pub(crate) fn new(inner: OwnedFd) -> Self {
-        Self { identity: identity(&inner), inner: ManuallyDrop::new(inner) }
+        Self { identity: identity(&inner), inner: ManuallyDrop::new(inner), closed_in_child: None }
+    }
+
+    /// One of which a child that the user's code forks closes its copy.
+    pub(crate) fn not_for_children(inner: OwnedFd) -> Self {
+        let mut descriptor = Self::new(inner);
+        descriptor.closed_in_child = Some(ClosedInChild::new(descriptor.inner.as_raw_fd()));
+        descriptor
     }
 
     /// Nobody has closed it.
@@ -33,6 +43,8 @@ impl AsFd for Descriptor {
 impl Drop for Descriptor {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
+        // First: once it is closed, the number may be that of a file which a child should keep.
+        self.closed_in_child = None;
         if self.is_ours() {
             // SAFETY: dropped once, here; where it is not ours any more it is left alone.
             unsafe { ManuallyDrop::drop(&mut self.inner) };
@@ -51,6 +63,5 @@ fn identity(descriptor: impl AsFd) -> Option<(u64, u64)> {
 
 /// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.
 pub(crate) fn above_standard(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
-    use std::os::fd::AsRawFd;
     if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { rustix::io::fcntl_dupfd_cloexec(&descriptor, 3) }
 }

@@ -195,8 +195,9 @@ impl Collector {
 
     /// The first helper's life.
     pub(super) fn start(mut self) -> ! {
-        let _ = rustix::process::setsid();
         self.close_foreign_descriptors();
+        self.answer(Answer::Ready);
+        let _ = rustix::process::setsid();
         self.fork_keeper();
         self.run()
     }
@@ -354,14 +355,21 @@ impl Collector {
         self.output.flush();
         self.tell_keeper(Message::Closed);
         self.drop_ended_streams();
-        let answer = if self.all_streams_ended() {
+        self.run = Some(run);
+        if self.all_streams_ended() {
             // Its end overlaps with ours.
             self.tell_keeper(Message::Quit);
-            Answer::Done
+            self.answer(Answer::Done);
         } else {
-            Answer::Lingers
-        };
-        let _ = rustix::io::write(&run.acknowledge, &[answer as u8]);
+            self.answer(Answer::Lingers);
+        }
+        self.run = None;
+    }
+
+    fn answer(&self, answer: Answer) {
+        if let Some(run) = &self.run {
+            let _ = rustix::io::write(&run.acknowledge, &[answer as u8]);
+        }
     }
 
     fn drop_ended_streams(&mut self) {
@@ -404,10 +412,9 @@ impl Collector {
 
     /// In a keeper that takes over after the closing line was written: what is left is to answer.
     pub(super) fn answer_again(&mut self) {
-        if self.is_closed
-            && let Some(run) = self.run.take()
-        {
-            let _ = rustix::io::write(&run.acknowledge, &[Answer::Lingers as u8]);
+        if self.is_closed {
+            self.answer(Answer::Lingers);
+            self.run = None;
         }
     }
 }

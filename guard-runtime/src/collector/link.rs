@@ -1,7 +1,7 @@
 //! The run's side of the collector: the streams' write ends, the end handshake, the standard descriptors moved there
 //! and back.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -11,12 +11,14 @@ use super::descriptor::{Descriptor, same_place};
 use super::spawn;
 use crate::frame::{Frame, HEADER, Nonce, write_header};
 
-/// What the collector answers when log and console have everything.
+/// What the collector tells the run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// ... and it ends now.
+    /// It has closed everything that it inherited, its copy of the lock above all.
+    Ready = b'R' as isize,
+    /// Log and console have everything, and it ends now.
     Done = b'D' as isize,
-    /// ... and it goes on for a child of the run that still holds a stream open.
+    /// The same, and it goes on for a child of the run that still holds a stream open.
     Lingers = b'L' as isize,
 }
 
@@ -45,7 +47,8 @@ pub(crate) struct Link {
 
 impl Link {
     pub(super) fn new(ends: Vec<StreamEnd>, control: OwnedFd, acknowledge: OwnedFd, first_helper: Pid) -> Self {
-        Self { ends, control: Descriptor::new(control), acknowledge: Descriptor::new(acknowledge), first_helper }
+        let (control, acknowledge) = (Descriptor::not_for_children(control), Descriptor::new(acknowledge));
+        Self { ends, control, acknowledge, first_helper }
     }
 
     /// A descriptor of its own for records, in the stream of standard output.
@@ -57,9 +60,13 @@ impl Link {
         Ok(Descriptor::new(copy?))
     }
 
-    /// To be closed in a forked child of the user's.
-    pub(crate) fn control(&self) -> RawFd {
-        self.control.as_fd().as_raw_fd()
+    /// Waits until the collector holds nothing but its own. Until then it has a copy of the lock, and a run that dies at
+    /// once would leave the lock held for a moment: found by a test in which the next run was refused.
+    pub(crate) fn wait_until_ready(&self) -> std::io::Result<()> {
+        match next_answer(&self.acknowledge) {
+            Some(byte) if byte == Answer::Ready as u8 => Ok(()),
+            _ => Err(std::io::Error::other("the collector ended before it was ready")),
+        }
     }
 
     /// Points the captured standard descriptors at the collector.
@@ -90,14 +97,7 @@ impl Link {
         drop(ends);
         let _ = send(&control, closing_line);
         drop(control);
-        let answer = loop {
-            let mut byte = [0];
-            match rustix::io::read(&acknowledge, &mut byte) {
-                Err(Errno::INTR) => {}
-                Ok(1) => break Some(byte[0]),
-                Ok(_) | Err(_) => break None,
-            }
-        };
+        let answer = next_answer(&acknowledge);
         spawn::reap(first_helper, answer != Some(Answer::Lingers as u8));
     }
 
@@ -111,6 +111,18 @@ impl Link {
                     _ => close_standard(index),
                 }
             }
+        }
+    }
+}
+
+/// The next byte from the collector; none where no helper is left.
+fn next_answer(acknowledge: &Descriptor) -> Option<u8> {
+    loop {
+        let mut byte = [0];
+        match rustix::io::read(acknowledge, &mut byte) {
+            Err(Errno::INTR) => {}
+            Ok(1) => return Some(byte[0]),
+            Ok(_) | Err(_) => return None,
         }
     }
 }

@@ -1,0 +1,383 @@
+//! The lock under attack: races, storms, hostile paths, injected errors, a thousand losers.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use support::{Place, helpers, kill, repeat, text, wait_for};
+
+/// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
+fn race(milliseconds: u64) -> [u64; 3] {
+    let place = Place::new();
+    let start = || place.subject(&["race", &milliseconds.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    let racers: Vec<_> = (0..8).map(|_| start()).collect();
+    let (path, aside) = (place.path("race.lock"), place.path("aside"));
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(milliseconds) {
+        let _ = fs::remove_file(&path);
+        std::thread::yield_now();
+        let _ = fs::rename(&path, &aside);
+    }
+    let mut sums = [0; 3];
+    for racer in racers {
+        let output = racer.wait_with_output().unwrap();
+        assert!(output.status.success());
+        for (sum, number) in sums.iter_mut().zip(text(&output.stdout).split_whitespace()) {
+            *sum += number.parse::<u64>().unwrap();
+        }
+    }
+    sums
+}
+
+#[test]
+fn no_two_holders_of_one_file() {
+    let [sections, overlaps, after_removal] = race(3_000);
+    println!("{sections} sections, {overlaps} overlaps on one file, {after_removal} after the holder's was removed");
+    assert!(sections > 100 && overlaps == 0);
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn no_two_holders_of_one_file_for_long() {
+    let [sections, overlaps, after_removal] = race(30_000);
+    println!("{sections} sections, {overlaps} overlaps on one file, {after_removal} after the holder's was removed");
+    assert!(sections > 1000 && overlaps == 0);
+}
+
+#[test]
+fn a_thousand_losers() {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let state = || {
+        let file = fs::metadata(place.lock()).unwrap();
+        (file.ino(), file.mtime(), file.mtime_nsec(), file.mode(), fs::read(place.lock()).unwrap())
+    };
+    let before = state();
+    for _ in 0..50 {
+        let start = || place.subject(&["strict"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let losers: Vec<_> = (0..20).map(|_| start()).collect();
+        for loser in losers {
+            let output = loser.wait_with_output().unwrap();
+            assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(42), ""));
+        }
+    }
+    assert_eq!(state(), before);
+    let log = place.log_text();
+    let skipped: Vec<&str> = log.lines().filter(|line| line.contains("run skipped")).collect();
+    let whole =
+        |line: &&&str| line[27..].starts_with(" [WARN ] guard_runtime: run skipped: ") && line.ends_with("s ago");
+    assert_eq!((skipped.len(), skipped.iter().filter(whole).count()), (1000, 1000));
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+}
+
+#[test]
+fn a_storm_of_signals() {
+    let place = Place::new();
+    let output = place.run(&["signal_storm"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    println!("{}", text(&output.stdout));
+}
+
+/// The program as the user it runs as, or as an ordinary user where the test is root.
+fn run_as(place: &Place, ordinary: bool, mode: &str) -> Output {
+    if !ordinary {
+        return place.run(&[mode]);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_subject"), mode]);
+    command.env("SUBJECT_DIR", place.path("")).stdin(Stdio::null()).output().expect("util-linux's setpriv")
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn open_to_all(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+#[test]
+fn hostile_paths() {
+    type Plant = fn(&Place);
+    let cases: [(&str, Plant, &str); 8] = [
+        ("a link to a file", |place| symlink(place.path("victim"), place.lock()).unwrap(), "is a symbolic link"),
+        ("a link to nothing", |place| symlink(place.path("nothing"), place.lock()).unwrap(), "is a symbolic link"),
+        ("a FIFO", |place| assert!(Command::new("mkfifo").arg(place.lock()).status().unwrap().success()), "is a FIFO"),
+        ("a directory", |place| fs::create_dir(place.lock()).unwrap(), "is a directory"),
+        (
+            "a socket",
+            |place| drop(std::os::unix::net::UnixListener::bind(place.lock()).unwrap()),
+            "is a socket or a device",
+        ),
+        (
+            "a device",
+            |place| {
+                fs::remove_dir(place.path("locks")).unwrap();
+                symlink("/dev/null", place.path("locks")).unwrap();
+            },
+            "cannot make the directory of the lock file",
+        ),
+        (
+            "a link to nothing in the place of the directory",
+            |place| {
+                fs::remove_dir(place.path("locks")).unwrap();
+                symlink(place.path("nothing"), place.path("locks")).unwrap();
+            },
+            "cannot make the directory of the lock file",
+        ),
+        (
+            "a file of another user in a sticky directory",
+            |place| {
+                fs::write(place.lock(), "precious").unwrap();
+                let owner = if is_root() { 12345 } else { return };
+                std::os::unix::fs::chown(place.lock(), Some(owner), Some(owner)).unwrap();
+                fs::set_permissions(place.lock(), fs::Permissions::from_mode(0o666)).unwrap();
+                fs::set_permissions(place.path("locks"), fs::Permissions::from_mode(0o1777)).unwrap();
+            },
+            "in a directory where anybody may put files",
+        ),
+    ];
+    for ordinary in [false, true] {
+        if ordinary && !is_root() {
+            continue;
+        }
+        for (name, plant, message) in &cases {
+            if name.starts_with("a file of another") && !is_root() {
+                println!("not shown: {name} takes root to make");
+                continue;
+            }
+            let place = Place::new();
+            fs::write(place.path("victim"), "precious").unwrap();
+            fs::create_dir(place.path("locks")).unwrap();
+            plant(&place);
+            for open in ["", "locks"] {
+                if place.path(open).symlink_metadata().unwrap().is_dir() && !name.contains("sticky") {
+                    open_to_all(&place.path(open));
+                }
+            }
+            open_to_all(&place.path(""));
+            if place.lock().symlink_metadata().is_ok_and(|file| !file.is_symlink() && !file.is_dir()) {
+                open_to_all(&place.lock());
+            }
+            let output = run_as(&place, ordinary, "strict");
+            let said = text(&output.stderr);
+            println!("{name}, {}: {}", if ordinary { "ordinary user" } else { "as we are" }, said.trim_end());
+            assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(73), ""), "{name}: {said}");
+            assert!(said.contains(message) && said.lines().count() == 1, "{name}: {said}");
+            assert_eq!(fs::read_to_string(place.path("victim")).unwrap(), "precious");
+            assert!(!place.path("nothing").exists());
+            if name.contains("sticky") {
+                assert_eq!(fs::read_to_string(place.lock()).unwrap(), "precious");
+            }
+        }
+    }
+}
+
+#[test]
+fn private_under_any_umask() {
+    for umask in ["000", "022", "777"] {
+        let place = Place::new();
+        open_to_all(&place.path(""));
+        fs::create_dir(place.path("locks")).unwrap();
+        fs::create_dir(place.path("logs")).unwrap();
+        let script = format!("umask {umask}; exec {} strict", env!("CARGO_BIN_EXE_subject"));
+        Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+        assert_eq!(fs::metadata(place.lock()).unwrap().mode() & 0o7777, 0o600, "umask {umask}");
+    }
+}
+
+/// Whatever else flock says, it is neither held nor free.
+#[test]
+#[ignore = "needs strace"]
+fn injected_errors() {
+    for errno in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EBADF", "EIO"] {
+        let place = Place::new();
+        let output = Command::new("strace")
+            .args(["-qq", "-o", "/dev/null", "-e", &format!("inject=flock:error={errno}")])
+            .args([env!("CARGO_BIN_EXE_subject"), "strict"])
+            .env("SUBJECT_DIR", place.path(""))
+            .output()
+            .expect("strace");
+        let said = text(&output.stderr);
+        println!("{errno}: {}", said.trim_end());
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(73), ""), "{errno}: {said}");
+        assert!(said.contains("cannot lock the lock file") && said.contains(" mounted at /"), "{said}");
+        assert!(!place.path("logs").exists(), "nothing but the lock file remains");
+    }
+    // Interrupted, it is tried again.
+    let place = Place::new();
+    let output = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:error=EINTR:when=1..50"])
+        .args([env!("CARGO_BIN_EXE_subject"), "strict"])
+        .env("SUBJECT_DIR", place.path(""))
+        .output()
+        .expect("strace");
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "ran\n"));
+}
+
+/// Microseconds since 1970 of a stamp of today.
+fn micros(stamp: &str) -> u64 {
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let field = |range: std::ops::Range<usize>| stamp[range].parse::<u64>().unwrap();
+    (today * 86_400 + field(11..13) * 3600 + field(14..16) * 60 + field(17..19)) * 1_000_000 + field(20..26)
+}
+
+/// From the release to the first line of the run that waited, in microseconds.
+fn wait_latency(held_for: Duration) -> u64 {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let waiter = place.subject(&["wait"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(held_for);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let released = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
+    let output = waiter.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("run.lock is held by pid ") && said.contains("; waiting up to 5s for it"), "{said}");
+    assert_eq!(said.lines().count(), 1, "announced once");
+    let log = place.log_text();
+    let line = log.lines().find(|line| line.ends_with("[OUT  ] mine")).unwrap();
+    micros(line).saturating_sub(released)
+}
+
+#[test]
+fn a_wait_ends_soon_after_the_release() {
+    let latency = wait_latency(Duration::from_millis(200));
+    println!("{latency} us");
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn fifty_waits() {
+    let latencies = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| (0..10).for_each(|_| latencies.lock().unwrap().push(wait_latency(Duration::from_secs(2)))));
+            // Lets each of the five have the machine to itself when it is its turn.
+            std::thread::sleep(Duration::from_millis(400));
+        }
+    });
+    let mut latencies = latencies.into_inner().unwrap();
+    latencies.sort_unstable();
+    println!("release to first line: median {} us, worst {} us", latencies[25], latencies[49]);
+    assert!(latencies[49] < 50_000, "{latencies:?}");
+}
+
+#[test]
+fn a_wait_that_is_over_and_one_that_is_told_to_end() {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let start = Instant::now();
+    let output = place.run(&["wait"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""));
+    assert!(start.elapsed() >= Duration::from_secs(5));
+    assert_eq!(text(&output.stderr).lines().count(), 2, "announced, then skipped");
+    let mut waiter = place.subject(&["wait"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(waiter.stderr.take().unwrap()), &mut line).unwrap();
+    assert!(line.contains("; waiting up to 5s for it"), "{line}");
+    kill(waiter.id(), libc::SIGTERM);
+    assert_eq!(waiter.wait().unwrap().signal(), Some(libc::SIGTERM));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}
+
+#[test]
+fn a_stuck_holder_is_told() {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let mut code = Some(0);
+    wait_for("the holder to be old", || {
+        code = place.run(&["stuck"]).status.code();
+        code != Some(0)
+    });
+    assert_eq!(code, Some(75));
+    assert!(place.log_text().contains("longer than the 100ms that a run may take: look after it"));
+    // Of a holder that is not known, no age is.
+    fs::write(place.lock(), "garbage").unwrap();
+    assert_eq!(place.run(&["stuck"]).status.code(), Some(0));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}
+
+#[test]
+fn a_forked_child_neither_releases_nor_keeps_the_lock() {
+    let place = Place::new();
+    let path = place.path("only.lock");
+    let is_free = || Command::new("flock").arg("-n").arg(&path).arg("true").status().unwrap().success();
+    let mut parent = place.subject(&["lock_only"]).stdin(Stdio::piped()).spawn().unwrap();
+    wait_for("the child", || place.path("forked").exists());
+    assert!(!is_free(), "the child dropped its copy, and that released nothing");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    assert!(is_free(), "the child lives on, and keeps nothing");
+    fs::write(place.path("go"), "").unwrap();
+
+    // The same with a run: its end is seen though its child lives on.
+    let place = Place::new();
+    let mut parent = place.subject(&["forked_child_hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the child's words", || place.log_text().contains("] from the child\n"));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    assert!(!place.is_locked());
+    assert!(place.closing_line().contains("run ended without finishing"));
+    fs::write(place.path("go"), "").unwrap();
+}
+
+/// Kills the run in so many ways; the next one takes the lock, and the file is the same.
+#[test]
+fn released_by_any_death() {
+    for (mode, ends) in [("hold", 9), ("abort", libc::SIGABRT), ("exit", -3), ("panic", -101)] {
+        repeat(50, |_| {
+            let place = Place::new();
+            let mut child = place
+                .subject(&[mode, "3"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            if mode == "hold" {
+                wait_for("the holder to hold", || place.log_text().contains("] held\n"));
+                child.kill().unwrap();
+            }
+            let status = child.wait().unwrap();
+            assert_eq!(status.signal().unwrap_or_else(|| -status.code().unwrap()), ends, "{mode}");
+            assert!(place.lock().exists());
+            let next = place.run(&["strict"]);
+            assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "ran\n"), "after {mode}");
+        });
+    }
+}
+
+/// The kernel's OOM killer takes the run, in a memory cgroup of its own; its helpers live to tell.
+#[test]
+#[ignore = "needs root and a memory cgroup"]
+fn released_by_the_oom_killer() {
+    let cgroup = Path::new("/sys/fs/cgroup/memory/guard-test");
+    if let Err(error) = fs::create_dir_all(cgroup) {
+        return println!("not shown: no memory cgroup (version 1) on this machine: {error}");
+    }
+    for _ in 0..50 {
+        let place = Place::new();
+        fs::write(cgroup.join("memory.limit_in_bytes"), "20M").unwrap();
+        let script =
+            format!("echo $$ > {}/cgroup.procs; exec {} eat_memory", cgroup.display(), env!("CARGO_BIN_EXE_subject"));
+        let status =
+            Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null()).status();
+        assert_eq!(status.unwrap().signal(), Some(9), "killed for its memory");
+        assert!(place.lock().exists() && place.closing_line().contains("run ended without finishing"));
+        let next = place.run(&["strict"]);
+        assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "ran\n"));
+    }
+    wait_for("the cgroup to be empty", || fs::remove_dir(cgroup).is_ok());
+    assert!(helpers(std::process::id()).is_empty());
+}
