@@ -92,6 +92,26 @@ fn panic() {
     });
 }
 
+/// The same program built anew with `panic = "abort"`.
+#[test]
+#[ignore = "builds the program a second time"]
+fn panic_abort() {
+    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("abort");
+    let build = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--bin", "subject", "--config", "profile.dev.panic='abort'", "--target-dir"])
+        .arg(&target)
+        .status();
+    assert!(build.unwrap().success());
+    repeat(100, |_| {
+        let place = Place::new();
+        let mut command = std::process::Command::new(target.join("debug/subject"));
+        let output = command.args(["panic", LINES]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+        assert_complete(&place, "guard_runtime: run ended without finishing after ");
+        assert_eq!(place.log_text().matches("at the disco").count(), 1, "the message stands there once");
+    });
+}
+
 #[test]
 fn an_error_and_an_exit_code() {
     let place = Place::new();

@@ -35,9 +35,16 @@ const RECORD_LIMIT: u64 = 4096;
 /// assert!(PipelineLock::acquire(&path).is_ok());
 /// ```
 ///
-/// # What it cannot see
-/// Two relative paths from two working directories are two locks. A lock file that is removed while it is held no
-/// longer keeps others out: they make a new one. Locks on network file systems are as good as the server's.
+/// # What is detected, and what cannot be
+/// * The path of a lock is the lock: two relative paths from two working directories are two locks.
+/// * A file that was removed or replaced between the opening and the lock is noticed, and the whole is tried again. One
+///   that is removed while it is held is not: the holder keeps its lock on a file without a name, and the next run makes
+///   a new file and runs beside it. Never remove a lock file.
+/// * On a network file system a lock is as good as the server's. One that takes no locks at all is an error, never a
+///   lock.
+/// * A link, a FIFO, a socket, a device, or another user's file in a sticky directory such as /tmp is refused.
+/// * A child that the program forks keeps no copy of the lock. One that is caught between fork and exec when the holder
+///   is killed keeps it until the exec.
 #[derive(Debug)]
 pub struct PipelineLock {
     file: Descriptor,

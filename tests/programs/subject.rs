@@ -491,7 +491,7 @@ fn race(milliseconds: u64) {
     println!("{sections} {overlaps} {after_removal}");
 }
 
-/// A timer's signal every millisecond, with a handler and without SA_RESTART, while the lock is taken, waited for, held.
+/// A timer's signal every millisecond, with a handler and without `SA_RESTART`, while the lock is taken, waited for, held.
 fn signal_storm() {
     extern "C" fn count(_: libc::c_int) {
         SIGNALS.fetch_add(1, Ordering::Relaxed);

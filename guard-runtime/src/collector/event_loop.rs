@@ -133,7 +133,10 @@ impl Stream {
     }
 
     /// Nothing more will complete what is half there.
-    fn finish(&mut self, output: &mut Output) {
+    fn finish(&mut self, decoder: &Decoder, output: &mut Output) {
+        if self.held > 0 {
+            self.digest(self.held, false, decoder, output);
+        }
         self.finish_record(output);
         output.finish_line(&mut self.shaper, stamp::now());
     }
@@ -296,7 +299,7 @@ impl Collector {
             Err(Errno::INTR | Errno::AGAIN) => false,
             Ok(0) | Err(_) => {
                 stream.reader = None;
-                stream.finish(&mut self.output);
+                stream.finish(&self.decoder, &mut self.output);
                 false
             }
             Ok(count) => {
@@ -333,7 +336,7 @@ impl Collector {
         self.tell_keeper(Message::Closing);
         let Some(run) = self.run.take() else { return };
         for stream in self.streams.iter_mut().flatten() {
-            stream.finish(&mut self.output);
+            stream.finish(&self.decoder, &mut self.output);
         }
         let length = read_closing_line(&run.control, &mut self.closing, is_dead);
         match self.closing[..length].split_first() {

@@ -1,4 +1,4 @@
-//! No lint fires inside the expansion (`.ci/run` builds this under clippy too).
+//! No lint fires inside the expansion: this file is a test target too, so that clippy sees it.
 #![deny(warnings, clippy::pedantic)]
 #![forbid(unsafe_code)]
 #![no_implicit_prelude]
@@ -8,7 +8,7 @@ use ::guard_runtime::locked_pipeline;
 struct Job(u8);
 
 impl Job {
-    #[locked_pipeline(lock = "strict.lock", log = "strict.log")]
+    #[locked_pipeline(lock = "${TMPDIR:-/tmp}/strict.lock", log = "${TMPDIR:-/tmp}/strict.log", wait = "60s")]
     async fn run(&self) -> ::std::result::Result<u8, ::std::string::String> {
         ::tokio::task::yield_now().await;
         ::std::result::Result::Ok(self.0)
@@ -20,7 +20,14 @@ fn job() -> u8 {
     runtime.block_on(Job(7).run()).unwrap_or(0)
 }
 
-#[locked_pipeline(lock = "strict_main.lock", log = "strict_main.log", backups = 3, level = "warn", max_size = "1MB")]
+#[locked_pipeline(
+    lock = "${TMPDIR:-/tmp}/strict.lock",
+    log = "${TMPDIR:-/tmp}/strict.log",
+    wait = "60s",
+    backups = 3,
+    level = "warn",
+    max_size = "1MB"
+)]
 fn guarded() -> ::std::process::ExitCode {
     ::std::process::ExitCode::SUCCESS
 }
