@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         "strict" => return strict(),
         "stuck" => stuck(),
         "lock_only" => lock_only(),
+        "shared_log" => shared_log(number),
         "eat_memory" => eat_memory(),
         _ => return ExitCode::from(64),
     }
@@ -570,4 +571,10 @@ fn eat_memory() {
     loop {
         eaten.push(vec![1_u8; 1 << 20]);
     }
+}
+
+#[locked_pipeline(lock = "${SUBJECT_DIR}/${NAME:-x}.lock", log = LOG, max_size = "1MB", backups = 400)]
+fn shared_log(lines: u64) {
+    let name = std::env::var("NAME").unwrap();
+    (0..lines).for_each(|number| println!("{name} {number}"));
 }

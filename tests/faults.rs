@@ -1,0 +1,147 @@
+//! What goes wrong around a run: the job goes on, and the log stays true.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use support::{Place, text, wait_for};
+
+/// The numbers of `flood` and its like, of whole lines only.
+fn logged(place: &Place) -> Vec<u64> {
+    place.entries().iter().filter_map(|entry| entry.strip_prefix("line ")?.get(..8)?.parse().ok()).collect()
+}
+
+/// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
+#[test]
+fn console_gone() {
+    let place = Place::new();
+    let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("line 00000000"));
+    assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
+    assert!(place.closing_line().contains("run ended by process::exit"));
+    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(place.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
+}
+
+#[test]
+fn console_full() {
+    let place = Place::new();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    assert!(place.subject(&["flood", "5000"]).stdout(full).status().unwrap().success());
+    assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
+    assert_eq!(place.log_text().matches("the console is gone (os error 28)").count(), 1);
+}
+
+/// A limit on the size of files, below the log's: what does not fit is counted, the console has it all.
+#[test]
+fn file_size_limit() {
+    let place = Place::new();
+    let script = format!("ulimit -f 100; exec {} flood 5000", env!("CARGO_BIN_EXE_subject"));
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 5000, "the console's copy goes on");
+    let numbers = logged(&place);
+    assert!(!numbers.is_empty() && numbers.len() < 5000 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+}
+
+/// A file system of three megabytes that fills up, and has room again.
+#[test]
+#[ignore = "needs root, to mount a tmpfs"]
+fn disk_full_and_room_again() {
+    let place = Place::new();
+    fs::create_dir(place.path("logs")).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "none"]).arg(place.path("logs")).status();
+    assert!(mount.unwrap().success());
+    fs::write(place.path("logs/ballast"), vec![0; 3_000_000]).unwrap();
+    let mut child = place.subject(&["slow_flood", "20000"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = 0;
+    for _ in lines {
+        printed += 1;
+        if printed == 10_000 {
+            fs::remove_file(place.path("logs/ballast")).unwrap();
+        }
+    }
+    assert_eq!((child.wait().unwrap().code(), printed), (Some(7), 20_000), "the job and the console go on");
+    let log = fs::read_to_string(place.log()).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("bytes are missing here")).collect();
+    let closed = log.contains("run ended by process::exit");
+    assert!(Command::new("umount").arg(place.path("logs")).status().unwrap().success());
+    assert!(closed && told.len() == 1 && told[0].contains("(os error 28)"), "{told:?}");
+}
+
+/// A directory in the place of a backup: the log grows on, and says so once.
+#[test]
+fn rotation_impossible() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("logs/run.log.5")).unwrap();
+    for number in 1..5 {
+        fs::write(place.path(&format!("logs/run.log.{number}")), "old\n").unwrap();
+    }
+    let lines = 6_000_000 / 126;
+    assert!(place.subject(&["flood", &lines.to_string()]).stdout(Stdio::null()).status().unwrap().success());
+    let log = fs::read_to_string(place.log()).unwrap();
+    assert_eq!(log.matches("] line ").count() as u64, lines);
+    assert_eq!(log.matches("the log cannot be rotated (os error ").count(), 1);
+    for number in 1..5 {
+        assert_eq!(fs::read_to_string(place.path(&format!("logs/run.log.{number}"))).unwrap(), "old\n");
+    }
+}
+
+/// Two runs print into one log at the same time, rotating it: no line torn or lost, each writer's in order.
+#[test]
+fn two_runs_share_a_log() {
+    const LINES: u64 = 100_000;
+    let place = Place::new();
+    fs::create_dir(place.path("logs")).unwrap();
+    let start = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_subject"));
+        command.args(["shared_log", &LINES.to_string(), name]).env("SUBJECT_DIR", place.path("")).env("NAME", name);
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    for mut child in [start("a"), start("b")] {
+        assert!(child.wait().unwrap().success());
+    }
+    wait_for("both closing lines", || place.log_text().matches("run finished in").count() == 2);
+    for name in ["a", "b"] {
+        let prefix = format!("{name} ");
+        let numbers: Vec<u64> =
+            place.entries().iter().filter_map(|entry| entry.strip_prefix(&prefix)?.parse().ok()).collect();
+        assert_eq!(numbers, (0..LINES).collect::<Vec<_>>(), "{name}");
+    }
+    assert!(place.log_files().len() > 5);
+    for file in place.log_files() {
+        assert!(fs::metadata(file).unwrap().len() <= 1_000_000);
+    }
+}
+
+/// Moved and removed from outside: followed, a batch later at the latest.
+#[test]
+fn moved_and_removed() {
+    let place = Place::new();
+    let mut child = place.subject(&["slow_flood", "100000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || place.log_text().contains("line 00001000"));
+    fs::rename(place.log(), place.path("logs/moved")).unwrap();
+    wait_for("a new log", || place.log().exists() && place.log_text().contains("] line "));
+    fs::remove_file(place.log()).unwrap();
+    wait_for("another", || place.log().exists());
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert!(place.closing_line().contains("run ended by process::exit"));
+    let last = logged(&place).last().copied();
+    assert_eq!(last, Some(99_999));
+}
+
+/// Its whole directory removed: carried on in the open file, and no busy loop.
+#[test]
+fn directory_removed() {
+    let place = Place::new();
+    let mut child = place.subject(&["slow_flood", "30000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || place.log_text().contains("line 00001000"));
+    fs::remove_dir_all(place.path("logs")).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+}
