@@ -28,6 +28,50 @@ fn console_gone() {
     assert_eq!(place.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
 }
 
+/// A reader that does not read: the log goes on, the run up to a bound, and the console has it all in the end.
+#[test]
+fn console_stalled() {
+    let place = Place::new();
+    let lines = 100_000;
+    let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    // The console's pipe holds 64 KiB; the log goes on for megabytes.
+    wait_for("the log to be far ahead", || logged(&place).len() > 20_000);
+    assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
+    assert!(logged(&place).len() < lines, "its memory is bounded");
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut output).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(output.lines().count(), lines, "nothing is dropped");
+    assert_eq!(logged(&place), (0..lines as u64).collect::<Vec<_>>());
+}
+
+/// Killed while the console stalls: what it wrote is in the log all the same, and on the console when that goes on.
+#[test]
+fn killed_while_the_console_stalls() {
+    for _ in 0..20 {
+        let place = Place::new();
+        place.make_counters();
+        let mut child = place.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut before = 0;
+        // Until it stands still: the run is blocked on its full pipe.
+        wait_for("the run to be slowed down", || {
+            let printed: u64 = place.counters().iter().sum();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::mem::replace(&mut before, printed) == printed && printed > 20_000
+        });
+        child.kill().unwrap();
+        let killed = std::time::Instant::now();
+        let console = child.stdout.take().unwrap();
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        println!("the log was closed {:?} after the kill", killed.elapsed());
+        let printed: u64 = place.counters().iter().sum();
+        assert!(place.entries().len() as u64 >= printed);
+        let shown = BufReader::new(console).lines().count();
+        assert_eq!(shown, place.entries().len(), "the console gets it all when it goes on");
+    }
+}
+
 #[test]
 fn console_full() {
     let place = Place::new();

@@ -1,74 +1,219 @@
 //! The console: the descriptors that were standard output and standard error before the run.
+//!
+//! It may stall (a reader that does not read, a terminal under Ctrl-S), and must not stall the log: what it does not take
+//! waits in memory. `O_NONBLOCK` is not ours to set, for it belongs to everyone who shares the description; so a pipe is
+//! fed by splice(2), which has a flag of its own for that, and a terminal or socket in small writes, each after a poll.
 
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FileType;
 use rustix::io::Errno;
+use rustix::pipe::PIPE_BUF;
+use rustix::time::Timespec;
 
-use super::log_file::write_all;
+/// More than so many bytes waiting, and the run is slowed down until the console takes some.
+const SLOW_DOWN: usize = 2 * 1024 * 1024;
+/// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
+const ROOM: usize = 8 * 1024 * 1024;
+/// What a pipe of our own takes at once (its default size, pipe(7)).
+#[cfg(target_os = "linux")]
+const PRIVATE_PIPE: usize = 64 * 1024;
 
-/// One of the two. Written to as it is: `O_NONBLOCK` belongs to everyone who shares the description, and is not
-/// ours to set or clear.
+/// One of the two.
 pub(crate) struct Console {
     descriptor: Option<OwnedFd>,
-    /// Bytes gathered for the next write.
-    gathered: Vec<u8>,
+    way: Way,
+    /// Bytes for the next write; those before `taken` have been written.
+    waiting: Vec<u8>,
+    taken: usize,
+}
+
+/// How it is written to without being stalled by it.
+enum Way {
+    /// Files and devices such as /dev/null do not stall.
+    Direct,
+    /// Through a pipe of our own, which holds so many bytes.
+    #[cfg(target_os = "linux")]
+    Spliced { reader: OwnedFd, writer: OwnedFd, inside: usize },
+    /// After a poll, no more than fits for sure.
+    Polled,
 }
 
 impl Console {
-    pub(crate) fn new(descriptor: Option<OwnedFd>, room: usize) -> Self {
-        Self { descriptor, gathered: Vec::with_capacity(room) }
+    pub(super) fn new(descriptor: Option<OwnedFd>) -> std::io::Result<Self> {
+        let kind = descriptor.as_ref().and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
+        let kind = kind.map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let way = match (kind, &descriptor) {
+            #[cfg(target_os = "linux")]
+            (Some(FileType::Fifo), _) => {
+                let (reader, writer) = super::pipe()?;
+                Way::Spliced { reader, writer, inside: 0 }
+            }
+            #[cfg(not(target_os = "linux"))]
+            (Some(FileType::Fifo), _) => Way::Polled,
+            (Some(FileType::Socket), _) => Way::Polled,
+            (Some(FileType::CharacterDevice), Some(device)) if rustix::termios::isatty(device) => Way::Polled,
+            _ => Way::Direct,
+        };
+        Ok(Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0 })
     }
 
-    pub(crate) fn descriptor(&self) -> Option<&OwnedFd> {
-        self.descriptor.as_ref()
-    }
-
-    /// Gathers bytes; writes where there is no room left.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
-        if bytes.len() > self.gathered.capacity() - self.gathered.len() {
-            self.flush()?;
+    pub(super) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
+        match &self.way {
+            #[cfg(target_os = "linux")]
+            Way::Spliced { reader, writer, .. } => [self.descriptor.as_ref(), Some(reader), Some(writer)],
+            _ => [self.descriptor.as_ref(), None, None],
         }
-        if bytes.len() > self.gathered.capacity() {
-            return self.write(bytes);
+    }
+
+    /// To be polled for room, where something waits for it.
+    pub(super) fn stalled(&self) -> Option<&OwnedFd> {
+        let inside = match &self.way {
+            #[cfg(target_os = "linux")]
+            Way::Spliced { inside, .. } => *inside,
+            _ => 0,
+        };
+        self.descriptor.as_ref().filter(|_| self.taken < self.waiting.len() || inside > 0)
+    }
+
+    /// So much waits that the run should print no more for now.
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.descriptor.is_some() && self.waiting.len() - self.taken > SLOW_DOWN
+    }
+
+    /// Gathers bytes for the next flush.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        if self.descriptor.is_none() {
+            return Ok(());
         }
-        self.gathered.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Writes what was gathered, then `bytes`.
-    pub(crate) fn flush_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
-        self.flush()?;
-        self.write(bytes)
-    }
-
-    /// Writes what was gathered. An error ends the console's copy for good (a reader that went away does not come
-    /// back) and is reported once.
-    pub(crate) fn flush(&mut self) -> Result<(), Errno> {
-        let gathered = std::mem::take(&mut self.gathered);
-        let result = self.write(&gathered);
-        self.gathered = gathered;
-        self.gathered.clear();
-        result
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Errno> {
-        let Some(descriptor) = &self.descriptor else { return Ok(()) };
         let mut rest = bytes;
-        while !rest.is_empty() {
-            match write_all(descriptor, rest) {
-                Ok(()) => break,
-                // Somebody else made the shared description non-blocking.
-                Err((written, Errno::AGAIN)) => {
-                    rest = &rest[written..];
-                    let _ = poll(&mut [PollFd::new(descriptor, PollFlags::OUT)], None);
-                }
-                Err((_, error)) => {
-                    self.descriptor = None;
-                    return Err(error);
-                }
+        while rest.len() > self.waiting.capacity() - self.waiting.len() {
+            self.waiting.drain(..self.taken);
+            self.taken = 0;
+            let room = self.waiting.capacity() - self.waiting.len();
+            let (fitting, behind) = rest.split_at(room.min(rest.len()));
+            self.waiting.extend_from_slice(fitting);
+            rest = behind;
+            if !rest.is_empty() {
+                // Nothing is dropped: past all bounds we wait for the console after all.
+                self.wait_for_room();
+                self.flush()?;
             }
         }
+        self.waiting.extend_from_slice(rest);
         Ok(())
+    }
+
+    /// Writes what was gathered before, then `bytes`, without copying them where the console takes them.
+    pub(super) fn flush_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.flush()?;
+        let written = if self.stalled().is_none() { self.write(bytes)? } else { 0 };
+        self.push(&bytes[written..])
+    }
+
+    /// Writes of what was gathered as much as the console takes now. An error ends the console's copy for good (a reader
+    /// that went away does not come back) and is reported once.
+    pub(super) fn flush(&mut self) -> Result<(), Errno> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let result = self.write(&waiting[self.taken..]);
+        self.waiting = waiting;
+        self.taken += *result.as_ref().unwrap_or(&0);
+        if self.taken == self.waiting.len() || result.is_err() {
+            self.waiting.clear();
+            self.taken = 0;
+        }
+        result.map(drop)
+    }
+
+    fn wait_for_room(&self) {
+        if let Some(descriptor) = self.stalled() {
+            let _ = poll(&mut [PollFd::new(descriptor, PollFlags::OUT)], None);
+        }
+    }
+
+    /// How many bytes the console took.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let Some(descriptor) = &self.descriptor else { return Ok(bytes.len()) };
+        let result = match &mut self.way {
+            Way::Direct => write_directly(descriptor, bytes),
+            #[cfg(target_os = "linux")]
+            Way::Spliced { reader, writer, inside } => splice_through(reader, writer, inside, descriptor, bytes),
+            Way::Polled => write_polled(descriptor, bytes),
+        };
+        if result.is_err() {
+            self.descriptor = None;
+        }
+        result
+    }
+}
+
+fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match rustix::io::write(descriptor, &bytes[written..]) {
+            Ok(0) => return Err(Errno::NOSPC),
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            // Somebody else made the shared description non-blocking: the rest waits like any other.
+            Err(Errno::AGAIN) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+/// `PIPE_BUF` bytes are what a pipe has room for when it says that it has any, and a terminal takes fewer as a rule.
+fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let mut polled = [PollFd::new(descriptor, PollFlags::OUT)];
+        if poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
+            break;
+        }
+        let end = bytes.len().min(written + PIPE_BUF);
+        let count = write_directly(descriptor, &bytes[written..end])?;
+        written += count;
+        if count == 0 {
+            break;
+        }
+    }
+    Ok(written)
+}
+
+/// Bytes that are in our own pipe count as written: nothing but the console takes them out.
+#[cfg(target_os = "linux")]
+fn splice_through(
+    reader: &OwnedFd,
+    writer: &OwnedFd,
+    inside: &mut usize,
+    console: &OwnedFd,
+    bytes: &[u8],
+) -> Result<usize, Errno> {
+    use rustix::pipe::{SpliceFlags, splice};
+    let mut written = 0;
+    loop {
+        if *inside == 0 {
+            if written == bytes.len() {
+                return Ok(written);
+            }
+            // It is empty, so this does not block.
+            let end = bytes.len().min(written + PRIVATE_PIPE);
+            *inside = write_directly(writer, &bytes[written..end])?;
+            written += *inside;
+        }
+        match splice(reader, None, console, None, *inside, SpliceFlags::NONBLOCK) {
+            Ok(count) => *inside -= count.min(*inside),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(written),
+            // No splice here (a sandbox, a pipe opened for appending): by hand, at the risk of a stall.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+                let mut buffer = [0; 4096];
+                let count = rustix::io::read(reader, &mut buffer)?;
+                write_directly(console, &buffer[..count])?;
+                *inside -= count.min(*inside);
+            }
+            Err(error) => return Err(error),
+        }
     }
 }

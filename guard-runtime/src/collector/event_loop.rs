@@ -151,8 +151,18 @@ struct Run {
     pidfd: Option<OwnedFd>,
     /// The run's code has closed our end of it.
     control_is_lost: bool,
-    /// The closing line may have been taken out of the pipe by a collector that is dead now.
-    is_closing: bool,
+    is_dead: bool,
+    phase: Phase,
+}
+
+/// How far the run's end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// The closing line may have been taken out of the pipe, by a collector that is dead now.
+    Closing,
+    /// It stands in the log: what is left is the console, and the answer.
+    Closed,
 }
 
 /// Everything a helper process owns, made before the fork.
@@ -161,7 +171,6 @@ pub(super) struct Collector {
     pub(super) output: Output,
     decoder: Decoder,
     run: Option<Run>,
-    is_closed: bool,
     started: u64,
     closing: Vec<u8>,
     /// The keeper lives as long as somebody reads the other end.
@@ -188,8 +197,7 @@ impl Collector {
             streams,
             output,
             decoder: Decoder::new(nonce),
-            run: Some(Run { control, acknowledge, pidfd, control_is_lost: false, is_closing: false }),
-            is_closed: false,
+            run: Some(Run { control, acknowledge, pidfd, control_is_lost: false, is_dead: false, phase: Phase::Open }),
             started: monotonic(),
             closing: vec![0; CLOSING_ROOM],
             lifeline: None,
@@ -206,7 +214,7 @@ impl Collector {
     }
 
     fn close_foreign_descriptors(&self) {
-        let mut keep = [-1; 10];
+        let mut keep = [-1; 16];
         let run = self.run.as_ref();
         let own = [
             self.reader(0),
@@ -215,9 +223,9 @@ impl Collector {
             run.map(|run| &run.acknowledge),
             run.and_then(|run| run.pidfd.as_ref()),
         ];
-        let all = own.into_iter().map(|descriptor| descriptor.map(number)).chain(self.output.descriptors());
+        let all = own.into_iter().flatten().map(number).chain(self.output.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {
-            *slot = descriptor.unwrap_or(-1);
+            *slot = descriptor;
         }
         spawn::close_all_but(&mut keep);
     }
@@ -228,6 +236,9 @@ impl Collector {
             let ready = self.wait();
             if ready.keeper_is_gone {
                 self.replace_keeper();
+            }
+            if let Some(run) = &mut self.run {
+                run.is_dead |= ready.run_is_dead;
             }
             let ends = (!ready.control.is_empty() && !self.control_was_lost(&ready)) || ready.run_is_dead;
             if ends {
@@ -242,9 +253,13 @@ impl Collector {
             }
             self.output.flush();
             if ends && self.streams.iter().flatten().all(Stream::is_drained) {
-                self.close_run(ready.run_is_dead);
+                self.write_closing_line();
             }
-            if self.run.is_none() && self.all_streams_ended() {
+            let console_is_done = self.output.stalled().iter().all(Option::is_none);
+            if self.run.as_ref().is_some_and(|run| run.phase == Phase::Closed && (run.is_dead || console_is_done)) {
+                self.let_go_of_run();
+            }
+            if self.run.is_none() && self.all_streams_ended() && console_is_done {
                 self.tell_keeper(Message::Quit);
                 spawn::exit(0);
             }
@@ -256,15 +271,22 @@ impl Collector {
 
     /// Waits for anything to happen.
     fn wait(&self) -> Ready {
-        // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
-        let run = self.run.as_ref();
         let (input, nothing) = (PollFlags::IN, PollFlags::empty());
+        // Once the closing line is written, only the console is waited for.
+        let run = self.run.as_ref().filter(|run| run.phase != Phase::Closed);
+        // A console that is far behind slows the run down; a dead run's last words go into the log all the same.
+        let reads = !self.output.is_backed_up() || run.is_some_and(|run| run.is_dead);
+        let stream = |index| self.reader(index).filter(|_| reads);
+        let [stdout, stderr] = self.output.stalled();
+        // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
         let watched = [
-            (run.filter(|run| !run.control_is_lost).map(|run| &run.control), input),
+            (run.filter(|run| reads && !run.control_is_lost).map(|run| &run.control), input),
             (run.and_then(|run| run.pidfd.as_ref()), input),
             (self.lifeline.as_ref(), nothing),
-            (self.reader(0), input),
-            (self.reader(1), input),
+            (stream(0), input),
+            (stream(1), input),
+            (stdout, PollFlags::OUT),
+            (stderr, PollFlags::OUT),
         ];
         // A directory is never ready for nothing: it stands in for what is not there.
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
@@ -272,7 +294,7 @@ impl Collector {
             None => PollFd::new(self.output.log_directory(), nothing),
         });
         while poll(&mut polled, None) == Err(Errno::INTR) {}
-        let [control, pidfd, keeper, stdout, stderr] = polled.map(|polled| polled.revents());
+        let [control, pidfd, keeper, stdout, stderr, ..] = polled.map(|polled| polled.revents());
         Ready {
             control,
             run_is_dead: !pidfd.is_empty(),
@@ -326,25 +348,27 @@ impl Collector {
     fn control_was_lost(&mut self, ready: &Ready) -> bool {
         let Some(run) = &mut self.run else { return false };
         let closed_in_silence = ready.control.contains(PollFlags::HUP) && !ready.control.contains(PollFlags::IN);
-        run.control_is_lost |= closed_in_silence && run.pidfd.is_some() && !ready.run_is_dead && !run.is_closing;
+        run.control_is_lost |=
+            closed_in_silence && run.pidfd.is_some() && !ready.run_is_dead && run.phase == Phase::Open;
         run.control_is_lost
     }
 
-    /// Writes the closing line, behind everything the run has printed, and answers.
-    fn close_run(&mut self, is_dead: bool) {
+    /// Writes the closing line, behind everything the run has printed.
+    fn write_closing_line(&mut self) {
         // Said before the closing line is taken out of the pipe, where a successor will not find it.
         self.tell_keeper(Message::Closing);
-        let Some(run) = self.run.take() else { return };
         for stream in self.streams.iter_mut().flatten() {
             stream.finish(&self.decoder, &mut self.output);
         }
-        let length = read_closing_line(&run.control, &mut self.closing, is_dead);
+        let Some(run) = &mut self.run else { return };
+        let has_had_it = std::mem::replace(&mut run.phase, Phase::Closed) == Phase::Closing;
+        let length = read_closing_line(&run.control, &mut self.closing, run.is_dead);
         match self.closing[..length].split_first() {
             Some((&severity, text)) => {
                 let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
                 self.output.record(severity, false, text, stamp::now());
             }
-            None if run.is_closing && !is_dead => {
+            None if has_had_it && !run.is_dead => {
                 let text = format_args!("run ended; how is not known, for the collector that was told was killed");
                 self.output.note(Severity::Warn, stamp::now(), text);
             }
@@ -357,8 +381,11 @@ impl Collector {
         }
         self.output.flush();
         self.tell_keeper(Message::Closed);
+    }
+
+    /// Log and console have it all: answers.
+    fn let_go_of_run(&mut self) {
         self.drop_ended_streams();
-        self.run = Some(run);
         if self.all_streams_ended() {
             // Its end overlaps with ours.
             self.tell_keeper(Message::Quit);
@@ -401,23 +428,11 @@ impl Collector {
         }
     }
 
-    /// In a keeper: the collector has begun to close the run (and may have taken the closing line out of the pipe).
-    pub(super) fn note_closing(&mut self) {
+    /// In a keeper: how far the collector has come. In the phase `Closed` the answer may not have been given; a second
+    /// one harms nobody.
+    pub(super) fn note_phase(&mut self, phase: Phase) {
         if let Some(run) = &mut self.run {
-            run.is_closing = true;
-        }
-    }
-
-    /// In a keeper: the closing line stands in the log. The answer may not have been given; a second one harms nobody.
-    pub(super) fn note_closed(&mut self) {
-        self.is_closed = true;
-    }
-
-    /// In a keeper that takes over after the closing line was written: what is left is to answer.
-    pub(super) fn answer_again(&mut self) {
-        if self.is_closed {
-            self.answer(Answer::Lingers);
-            self.run = None;
+            run.phase = phase;
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, getpid};
 
-use super::event_loop::Collector;
+use super::event_loop::{Collector, Phase};
 use super::spawn::{self, Parent};
 use super::stamp;
 use crate::frame::Severity;
@@ -66,8 +66,8 @@ impl Collector {
             match rustix::io::read(lifeline, &mut byte) {
                 Err(Errno::INTR) => {}
                 Ok(0) | Err(_) => break,
-                Ok(_) if byte[0] == Message::Closing as u8 => self.note_closing(),
-                Ok(_) if byte[0] == Message::Closed as u8 => self.note_closed(),
+                Ok(_) if byte[0] == Message::Closing as u8 => self.note_phase(Phase::Closing),
+                Ok(_) if byte[0] == Message::Closed as u8 => self.note_phase(Phase::Closed),
                 Ok(_) => spawn::exit(0),
             }
         }
@@ -85,7 +85,6 @@ impl Collector {
         );
         self.output.note(Severity::Warn, stamp::now(), text);
         self.output.flush();
-        self.answer_again();
         self.run()
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn start(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
     let [stdout, stderr] = originals;
     let collector = Collector::new(
         streams,
-        Output::new(log, [stdout, stderr], one_place),
+        Output::new(log, [stdout, stderr], one_place)?,
         nonce,
         control_reader,
         acknowledge_writer,

@@ -13,8 +13,6 @@ use crate::frame::Severity;
 
 /// Lines gathered for one write to the log.
 const BATCH_ROOM: usize = 640 * 1024;
-/// Bytes gathered for one write to the console, where records stand between the printed bytes.
-const CONSOLE_ROOM: usize = 320 * 1024;
 
 pub(super) struct Output {
     log: LogFile,
@@ -29,22 +27,35 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(log: LogFile, [stdout, stderr]: [Option<OwnedFd>; 2], one_console: bool) -> Self {
-        Self {
+    pub(super) fn new(
+        log: LogFile,
+        [stdout, stderr]: [Option<OwnedFd>; 2],
+        one_console: bool,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
             log,
             batch: Batch::with_room(BATCH_ROOM),
             stamper: Stamper::new(),
-            consoles: [Console::new(stdout, CONSOLE_ROOM), Console::new(stderr, CONSOLE_ROOM)],
+            consoles: [Console::new(stdout)?, Console::new(stderr)?],
             one_console,
             missing: None,
             told_unrotated: false,
-        }
+        })
     }
 
-    pub(super) fn descriptors(&self) -> [Option<RawFd>; 4] {
-        let [directory, file] = self.log.descriptors();
-        let [stdout, stderr] = &self.consoles;
-        [directory, file, stdout.descriptor(), stderr.descriptor()].map(|descriptor| descriptor.map(super::number))
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let consoles = self.consoles.iter().flat_map(Console::descriptors);
+        self.log.descriptors().into_iter().chain(consoles).flatten().map(super::number)
+    }
+
+    /// The consoles in which bytes wait for room.
+    pub(super) fn stalled(&self) -> [Option<&OwnedFd>; 2] {
+        [self.consoles[0].stalled(), self.consoles[1].stalled()]
+    }
+
+    /// So much waits that the run should print no more for now.
+    pub(super) fn is_backed_up(&self) -> bool {
+        self.consoles.iter().any(Console::is_backed_up)
     }
 
     pub(super) fn log_directory(&self) -> &OwnedFd {
