@@ -45,6 +45,27 @@ fn console_stalled() {
     assert_eq!(logged(&place), (0..lines as u64).collect::<Vec<_>>());
 }
 
+/// As the last, and the collector is killed: its keeper finds the pipe between in whatever state it was left.
+#[test]
+fn helper_killed_while_the_console_stalls() {
+    for _ in 0..20 {
+        let place = Place::new();
+        let lines = 60_000;
+        let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the log to be far ahead", || logged(&place).len() > 5000);
+        let collector = |(pid, name): (u32, String)| (name == "guard-collector").then_some(pid);
+        let collector = support::helpers(child.id()).into_iter().find_map(collector).unwrap();
+        support::kill(collector, 9);
+        let shown = BufReader::new(child.stdout.take().unwrap()).lines().count();
+        assert!(child.wait().unwrap().success());
+        assert!(place.closing_line().contains("run finished in"));
+        assert!(place.log_text().contains("was killed; its keeper took over"));
+        // A batch is missing in the log; what waited for the console, a good deal more, is missing there.
+        assert!(logged(&place).len() > lines - 2 * 256 * 1024 / 90 && shown > 5000, "{} {shown}", logged(&place).len());
+        assert!(logged(&place).is_sorted());
+    }
+}
+
 /// Killed while the console stalls: what it wrote is in the log all the same, and on the console when that goes on.
 #[test]
 fn killed_while_the_console_stalls() {

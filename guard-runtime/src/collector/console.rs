@@ -16,9 +16,6 @@ use rustix::time::Timespec;
 const SLOW_DOWN: usize = 2 * 1024 * 1024;
 /// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
 const ROOM: usize = 8 * 1024 * 1024;
-/// What a pipe of our own takes at once (its default size, pipe(7)).
-#[cfg(target_os = "linux")]
-const PRIVATE_PIPE: usize = 64 * 1024;
 
 /// One of the two.
 pub(crate) struct Console {
@@ -33,9 +30,8 @@ pub(crate) struct Console {
 enum Way {
     /// Files and devices such as /dev/null do not stall.
     Direct,
-    /// Through a pipe of our own, which holds so many bytes.
     #[cfg(target_os = "linux")]
-    Spliced { reader: OwnedFd, writer: OwnedFd, inside: usize },
+    Spliced(PrivatePipe),
     /// After a poll, no more than fits for sure.
     Polled,
 }
@@ -46,10 +42,7 @@ impl Console {
         let kind = kind.map(|stat| FileType::from_raw_mode(stat.st_mode));
         let way = match (kind, &descriptor) {
             #[cfg(target_os = "linux")]
-            (Some(FileType::Fifo), _) => {
-                let (reader, writer) = super::pipe()?;
-                Way::Spliced { reader, writer, inside: 0 }
-            }
+            (Some(FileType::Fifo), _) => Way::Spliced(PrivatePipe::new()?),
             #[cfg(not(target_os = "linux"))]
             (Some(FileType::Fifo), _) => Way::Polled,
             (Some(FileType::Socket), _) => Way::Polled,
@@ -62,7 +55,7 @@ impl Console {
     pub(super) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
         match &self.way {
             #[cfg(target_os = "linux")]
-            Way::Spliced { reader, writer, .. } => [self.descriptor.as_ref(), Some(reader), Some(writer)],
+            Way::Spliced(pipe) => [self.descriptor.as_ref(), Some(&pipe.reader), Some(&pipe.writer)],
             _ => [self.descriptor.as_ref(), None, None],
         }
     }
@@ -71,10 +64,21 @@ impl Console {
     pub(super) fn stalled(&self) -> Option<&OwnedFd> {
         let inside = match &self.way {
             #[cfg(target_os = "linux")]
-            Way::Spliced { inside, .. } => *inside,
+            Way::Spliced(pipe) => pipe.inside,
             _ => 0,
         };
         self.descriptor.as_ref().filter(|_| self.taken < self.waiting.len() || inside > 0)
+    }
+
+    /// In a keeper that takes over: what waited is the dead collector's, and lost with it; but the pipe between may still
+    /// hold some of it, which goes first.
+    pub(super) fn forget_the_unwritten(&mut self) {
+        self.waiting.clear();
+        self.taken = 0;
+        #[cfg(target_os = "linux")]
+        if let Way::Spliced(pipe) = &mut self.way {
+            pipe.inside = rustix::io::ioctl_fionread(&pipe.reader).unwrap_or(0) as usize;
+        }
     }
 
     /// So much waits that the run should print no more for now.
@@ -138,7 +142,7 @@ impl Console {
         let result = match &mut self.way {
             Way::Direct => write_directly(descriptor, bytes),
             #[cfg(target_os = "linux")]
-            Way::Spliced { reader, writer, inside } => splice_through(reader, writer, inside, descriptor, bytes),
+            Way::Spliced(pipe) => pipe.splice(descriptor, bytes),
             Way::Polled => write_polled(descriptor, bytes),
         };
         if result.is_err() {
@@ -181,39 +185,52 @@ fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     Ok(written)
 }
 
-/// Bytes that are in our own pipe count as written: nothing but the console takes them out.
+/// A pipe of our own before the console's: splice(2) moves pages from a pipe only.
 #[cfg(target_os = "linux")]
-fn splice_through(
-    reader: &OwnedFd,
-    writer: &OwnedFd,
-    inside: &mut usize,
-    console: &OwnedFd,
-    bytes: &[u8],
-) -> Result<usize, Errno> {
-    use rustix::pipe::{SpliceFlags, splice};
-    let mut written = 0;
-    loop {
-        if *inside == 0 {
-            if written == bytes.len() {
-                return Ok(written);
+struct PrivatePipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    /// What it takes when it is empty: less than usual for a user whose pipes have reached their limit (pipe(7)).
+    room: usize,
+    /// What it holds.
+    inside: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl PrivatePipe {
+    fn new() -> std::io::Result<Self> {
+        let (reader, writer) = super::pipe()?;
+        let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap_or(PIPE_BUF);
+        Ok(Self { reader, writer, room, inside: 0 })
+    }
+
+    /// How many bytes were taken. Those that are still inside count: nothing but the console takes them out.
+    fn splice(&mut self, console: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+        use rustix::pipe::{SpliceFlags, splice};
+        let mut written = 0;
+        loop {
+            if self.inside == 0 {
+                if written == bytes.len() {
+                    return Ok(written);
+                }
+                // It is empty, so this does not block.
+                let end = bytes.len().min(written + self.room);
+                self.inside = write_directly(&self.writer, &bytes[written..end])?;
+                written += self.inside;
             }
-            // It is empty, so this does not block.
-            let end = bytes.len().min(written + PRIVATE_PIPE);
-            *inside = write_directly(writer, &bytes[written..end])?;
-            written += *inside;
-        }
-        match splice(reader, None, console, None, *inside, SpliceFlags::NONBLOCK) {
-            Ok(count) => *inside -= count.min(*inside),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(written),
-            // No splice here (a sandbox, a pipe opened for appending): by hand, at the risk of a stall.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
-                let mut buffer = [0; 4096];
-                let count = rustix::io::read(reader, &mut buffer)?;
-                write_directly(console, &buffer[..count])?;
-                *inside -= count.min(*inside);
+            match splice(&self.reader, None, console, None, self.inside, SpliceFlags::NONBLOCK) {
+                Ok(count) => self.inside -= count.min(self.inside),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(written),
+                // No splice here (a sandbox, a pipe opened for appending): by hand, at the risk of a stall.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+                    let mut buffer = [0; PIPE_BUF];
+                    let count = rustix::io::read(&self.reader, &mut buffer)?;
+                    write_directly(console, &buffer[..count])?;
+                    self.inside -= count.min(self.inside);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
     }
 }

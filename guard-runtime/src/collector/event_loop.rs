@@ -426,6 +426,7 @@ impl Collector {
         for stream in self.streams.iter_mut().flatten() {
             stream.forget();
         }
+        self.output.forget_the_unwritten();
     }
 
     /// In a keeper: how far the collector has come. In the phase `Closed` the answer may not have been given; a second

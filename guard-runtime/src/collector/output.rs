@@ -53,6 +53,12 @@ impl Output {
         [self.consoles[0].stalled(), self.consoles[1].stalled()]
     }
 
+    /// In a keeper that takes over.
+    pub(super) fn forget_the_unwritten(&mut self) {
+        self.batch.clear();
+        self.consoles.iter_mut().for_each(Console::forget_the_unwritten);
+    }
+
     /// So much waits that the run should print no more for now.
     pub(super) fn is_backed_up(&self) -> bool {
         self.consoles.iter().any(Console::is_backed_up)
