@@ -75,12 +75,13 @@ impl Place {
         lines[0].clone()
     }
 
-    /// The texts of the printed lines (`OUT`, `ERR`) and the records, without stamps; our own and further lines left out.
+    /// The texts of the printed lines (`OUT`, `ERR`) and the records, without stamps. Our own are left out, further
+    /// lines too, and what a killed collector left of a stamp.
     pub fn entries(&self) -> Vec<String> {
         self.log_text()
             .lines()
             .filter(|line| !line.contains("] guard_runtime: ") && !line.starts_with("    "))
-            .map(|line| line[36..].to_owned())
+            .filter_map(|line| line.get(36..).map(str::to_owned))
             .collect()
     }
 

@@ -31,7 +31,7 @@ impl Collector {
         let collector = getpid();
         let result = pipe_with(PipeFlags::CLOEXEC).map_err(std::io::Error::from).and_then(|(reader, writer)| {
             self.lifeline = Some(writer);
-            spawn::spawn(Parent::CallersParent, || self.stand_by(&reader, collector))
+            spawn::spawn(Parent::CallersParent, || self.stand_by(reader, collector))
         });
         if let Err(error) = result {
             self.lifeline = None;
@@ -56,14 +56,14 @@ impl Collector {
         }
     }
 
-    fn stand_by(&mut self, lifeline: &OwnedFd, collector: Pid) -> ! {
+    fn stand_by(&mut self, lifeline: OwnedFd, collector: Pid) -> ! {
         set_name(c"guard-keeper");
         // Our copy of the collector's end, which would keep the pipe from ever ending.
         self.lifeline = None;
         self.output.release_log();
         loop {
             let mut byte = [0];
-            match rustix::io::read(lifeline, &mut byte) {
+            match rustix::io::read(&lifeline, &mut byte) {
                 Err(Errno::INTR) => {}
                 Ok(0) | Err(_) => break,
                 Ok(_) if byte[0] == Message::Closing as u8 => self.note_phase(Phase::Closing),
@@ -71,6 +71,7 @@ impl Collector {
                 Ok(_) => spawn::exit(0),
             }
         }
+        drop(lifeline);
         self.take_over(collector)
     }
 
