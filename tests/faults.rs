@@ -1,5 +1,6 @@
 //! What goes wrong around a run: the job goes on, and the log stays true.
 #![allow(missing_docs)]
+#![allow(unsafe_code, reason = "a pseudo-terminal is opened")]
 
 mod support;
 
@@ -67,6 +68,59 @@ fn helper_killed_while_the_console_stalls() {
     }
 }
 
+/// The run is over but for the console, a silent child lives on, and the collector is killed: its keeper answers.
+#[test]
+fn helper_killed_while_only_the_console_is_waited_for() {
+    for _ in 0..10 {
+        let place = Place::new();
+        let (unread, console) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut command = place.subject(&["flood_background", "15000"]);
+        let mut child = command.stdout(std::os::fd::OwnedFd::from(console)).stderr(Stdio::null()).spawn().unwrap();
+        drop(command);
+        assert!(place.closing_line().contains("run finished in"));
+        assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
+        let collector = |(pid, name): (u32, String)| (name == "guard-collector").then_some(pid);
+        support::kill(support::helpers(child.id()).into_iter().find_map(collector).unwrap(), 9);
+        wait_for("the run's end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
+        assert!(place.closing_line().contains("run finished in"), "one closing line");
+        assert_eq!(logged(&place).len(), 15_000);
+        fs::write(place.path("go"), "").unwrap();
+        drop(unread);
+    }
+}
+
+/// The console is a terminal whose reader does not read.
+#[test]
+fn killed_while_a_terminal_stalls() {
+    for _ in 0..10 {
+        let place = Place::new();
+        place.make_counters();
+        let (mut master, mut slave) = (0, 0);
+        let null = std::ptr::null_mut();
+        // SAFETY: two descriptors are written, the rest is left out.
+        let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), null.cast()) };
+        assert_eq!(opened, 0);
+        // SAFETY: both were opened above, for us.
+        let [master, slave] = [master, slave].map(|descriptor| unsafe {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+            <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(descriptor)
+        });
+        let mut child = place.subject(&["count", "1"]).stdout(slave).stderr(Stdio::null()).spawn().unwrap();
+        let mut before = 0;
+        wait_for("the run to be slowed down", || {
+            let printed: u64 = place.counters().iter().sum();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::mem::replace(&mut before, printed) == printed && printed > 0
+        });
+        assert!(before > 20_000, "the log went on for megabytes, {before} lines");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+        drop(master);
+    }
+}
+
 /// Killed while the console stalls: what it wrote is in the log all the same, and on the console when that goes on.
 #[test]
 fn killed_while_the_console_stalls() {
@@ -91,6 +145,7 @@ fn killed_while_the_console_stalls() {
         assert!(place.entries().len() as u64 >= printed);
         let shown = BufReader::new(console).lines().count();
         assert_eq!(shown, place.entries().len(), "the console gets it all when it goes on");
+        assert!(!place.log_text().contains("keeper was killed"), "nobody killed it");
     }
 }
 

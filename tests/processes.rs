@@ -151,6 +151,22 @@ fn redirected_closed_and_closed_from() {
     assert_eq!(place.entries(), ["before", "after"]);
 }
 
+/// Numbers that were ours once are the user's files now: a forked child keeps them.
+#[test]
+fn a_forked_child_keeps_the_users_own_files() {
+    let place = Place::new();
+    place.run(&["close_from_fork"]);
+    wait_for("the child's status", || place.log_text().contains("the child's status is "));
+    assert_eq!(place.entries(), ["the child's status is 0"]);
+}
+
+#[test]
+fn helpers_that_outlive_their_run_are_reaped_by_a_later_one() {
+    let place = Place::new();
+    let output = place.run(&["lingering"]);
+    assert!(output.status.success() && !text(&output.stdout).contains("are left"), "{}", text(&output.stdout));
+}
+
 /// A forked child (no exec) that outlives the run neither ends it nor keeps its lock.
 #[test]
 fn a_forked_child_keeps_neither_lock_nor_run() {

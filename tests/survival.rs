@@ -122,6 +122,17 @@ fn an_error_and_an_exit_code() {
     assert!(place.closing_line().ends_with("s: exit code 3"));
 }
 
+/// An error whose text fits no pipe: cut, and nobody waits for a reader of the rest.
+#[test]
+fn a_long_error() {
+    let place = Place::new();
+    let mut child = place.subject(&["fail_long"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.code() == Some(1)));
+    let line = place.closing_line();
+    assert!(line.contains("run failed in") && line.len() > 10_000 && line.ends_with('…'), "{} bytes", line.len());
+    std::fs::write(place.path("go"), "").unwrap();
+}
+
 #[test]
 fn two_threads_exit_at_once() {
     repeat(50, |_| {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::collector::{self, Link, LogFile, Tee};
+use crate::collector::{self, Descriptor, Link, LogFile, Tee};
 use crate::config::{Config, StartError};
 use crate::frame::{Nonce, Severity};
 use crate::lock::{Contention, LockError, PipelineLock};
@@ -19,6 +19,10 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 /// A run is active, or being started.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
+/// The error in a closing line is cut there: the line then fits into the control pipe at once, and a collector that dies
+/// over it leaves nobody waiting for a reader of the rest.
+const LONGEST_ERROR: usize = 32 * 1024;
+
 /// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
 /// at the fork.
 static PID: AtomicU32 = AtomicU32::new(0);
@@ -98,11 +102,7 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
     result
 }
 
-fn start_claimed(
-    config: &Config,
-    lock_path: &std::path::Path,
-    log_path: &std::path::Path,
-) -> Result<Guard, StartError> {
+fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<Guard, StartError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let open_log = || {
         LogFile::open(log_path, config.max_size, u32::from(config.backups))
@@ -126,14 +126,20 @@ fn start_claimed(
     // Bytes that are still in the buffer were printed before the run.
     flush_stdout();
     let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
-    let writer = link.record_writer().map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
-    link.wait_until_ready().map_err(StartError::Capture)?;
-    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started: Instant::now(), link, lock };
+    let started = Instant::now();
+    let writer = match capture(&link) {
+        Ok(writer) => writer,
+        Err(error) => {
+            let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
+            link.finish(&nonce, &closing_line(&Ending::Returned(why), started.elapsed()));
+            return Err(StartError::Capture(error));
+        }
+    };
+    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started, link, lock };
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
-    let captured = run.link.capture();
     let guard = Guard { number: run.number, is_in_future: false };
     let bad_directives = levels.bad_directives.join("`, `");
     let has_logger =
@@ -148,8 +154,15 @@ fn start_claimed(
         logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
     }
     *RUN.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
-    captured.map_err(|error| StartError::Capture(error.into()))?;
     Ok(guard)
+}
+
+/// Points the standard descriptors at the collector, once that is ready; returns the way for records.
+fn capture(link: &Link) -> std::io::Result<Descriptor> {
+    let writer = link.record_writer()?;
+    link.wait_until_ready()?;
+    link.capture()?;
+    Ok(writer)
 }
 
 fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
@@ -196,7 +209,13 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
     let (severity, text) = match ending {
         Ending::Returned(Outcome::Finished) => (Severity::Info, format!("run finished in {elapsed}")),
         Ending::Returned(Outcome::Failed(None)) => (Severity::Error, format!("run failed in {elapsed}")),
-        Ending::Returned(Outcome::Failed(Some(why))) => (Severity::Error, format!("run failed in {elapsed}: {why}")),
+        Ending::Returned(Outcome::Failed(Some(why))) => {
+            let (why, cut) = match why.get(..why.floor_char_boundary(LONGEST_ERROR)) {
+                Some(start) if start.len() < why.len() => (start, "…"),
+                _ => (why.as_str(), ""),
+            };
+            (Severity::Error, format!("run failed in {elapsed}: {why}{cut}"))
+        }
         Ending::Panicked => (Severity::Error, format!("run panicked in {elapsed}")),
         Ending::Dropped => {
             (Severity::Warn, format!("run dropped after {elapsed}: its future was dropped before it was done"))

@@ -92,6 +92,10 @@ fn main() -> ExitCode {
         "strict" => return strict(),
         "stuck" => stuck(),
         "lock_only" => lock_only(),
+        "flood_background" => flood_background(number),
+        "fail_long" => return ExitCode::from(u8::from(fail_long().is_err())),
+        "close_from_fork" => close_from_fork(),
+        "lingering" => lingering(),
         "shared_log" => shared_log(number),
         "eat_memory" => eat_memory(),
         _ => return ExitCode::from(64),
@@ -577,4 +581,63 @@ fn eat_memory() {
 fn shared_log(lines: u64) {
     let name = std::env::var("NAME").unwrap();
     (0..lines).for_each(|number| println!("{name} {number}"));
+}
+
+/// A silent child that lives on, holding the stream open.
+fn spawn_silent_child() {
+    let script = "(while [ -d $SUBJECT_DIR -a ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done) &";
+    Command::new("sh").args(["-c", script]).status().unwrap();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn flood_background(lines: u64) {
+    spawn_silent_child();
+    (0..lines).for_each(|number| println!("{}", line(number)));
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn fail_long() -> Result<(), String> {
+    spawn_silent_child();
+    Err("x".repeat(400_000))
+}
+
+/// Closes what it does not know, opens files of its own under the same numbers, and forks.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn close_from_fork() {
+    let directory = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
+    // SAFETY: user code that closes descriptors it does not know.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    let files: Vec<_> =
+        (0..40).map(|number| std::fs::File::create(directory.join(format!("own{number}"))).unwrap()).collect();
+    // SAFETY: the process has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let all = files.iter().all(|mut file| file.write_all(b"mine").is_ok());
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(i32::from(!all)) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child forked above.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    println!("the child's status is {status}");
+}
+
+/// Runs whose helpers outlive them, in a process that goes on: later runs reap them.
+fn lingering() {
+    let go = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap()).join("go");
+    flood_background(1);
+    std::fs::write(go, "").unwrap();
+    let zombies = || {
+        let pid = std::process::id().to_string();
+        let output = Command::new("ps").args(["--no-headers", "-o", "comm,stat", "--ppid", &pid]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().filter(|line| line.contains("guard-")).count()
+    };
+    for _ in 0..500 {
+        nothing();
+        if zombies() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    println!("{} helpers are left", zombies());
 }

@@ -2,7 +2,8 @@
 //!
 //! It may stall (a reader that does not read, a terminal under Ctrl-S), and must not stall the log: what it does not take
 //! waits in memory. `O_NONBLOCK` is not ours to set, for it belongs to everyone who shares the description; so a pipe is
-//! fed by splice(2), which has a flag of its own for that, and a terminal or socket in small writes, each after a poll.
+//! fed by splice(2), which has a flag of its own for that; a terminal is opened anew, for a description that is ours alone;
+//! and where neither can be had, and for sockets, small writes follow a poll each.
 
 use std::os::fd::OwnedFd;
 
@@ -28,7 +29,7 @@ pub(crate) struct Console {
 
 /// How it is written to without being stalled by it.
 enum Way {
-    /// Files and devices such as /dev/null do not stall.
+    /// Files and devices such as /dev/null do not stall, and a terminal that was opened anew says when it would.
     Direct,
     #[cfg(target_os = "linux")]
     Spliced(PrivatePipe),
@@ -46,10 +47,19 @@ impl Console {
             #[cfg(not(target_os = "linux"))]
             (Some(FileType::Fifo), _) => Way::Polled,
             (Some(FileType::Socket), _) => Way::Polled,
-            (Some(FileType::CharacterDevice), Some(device)) if rustix::termios::isatty(device) => Way::Polled,
+            (Some(FileType::CharacterDevice), Some(terminal)) if rustix::termios::isatty(terminal) => {
+                match opened_anew(terminal) {
+                    Some(own) => return Ok(Self::with(Some(own), Way::Direct)),
+                    None => Way::Polled,
+                }
+            }
             _ => Way::Direct,
         };
-        Ok(Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0 })
+        Ok(Self::with(descriptor, way))
+    }
+
+    fn with(descriptor: Option<OwnedFd>, way: Way) -> Self {
+        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0 }
     }
 
     pub(super) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
@@ -167,7 +177,19 @@ fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     Ok(written)
 }
 
-/// `PIPE_BUF` bytes are what a pipe has room for when it says that it has any, and a terminal takes fewer as a rule.
+/// The same terminal without blocking: poll(2) tells that it has room, but not for how many bytes, and a write of more
+/// sleeps until all of it fits. Fails for a user who may write to the terminal but not open it (su, sudo).
+fn opened_anew(terminal: &OwnedFd) -> Option<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    let path = format!("/proc/self/fd/{}", super::number(terminal));
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let own = super::above_standard(open(path, flags, Mode::empty()).ok()?).ok()?;
+    super::descriptor::same_place(terminal, &own).then_some(own)
+}
+
+/// So much at once where only a poll says that there is room.
+const POLLED_WRITE: usize = 256;
+
 fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
     while written < bytes.len() {
@@ -175,7 +197,7 @@ fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
         if poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
             break;
         }
-        let end = bytes.len().min(written + PIPE_BUF);
+        let end = bytes.len().min(written + POLLED_WRITE);
         let count = write_directly(descriptor, &bytes[written..end])?;
         written += count;
         if count == 0 {
@@ -226,7 +248,13 @@ impl PrivatePipe {
                 Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
                     let mut buffer = [0; PIPE_BUF];
                     let count = rustix::io::read(&self.reader, &mut buffer)?;
-                    write_directly(console, &buffer[..count])?;
+                    let mut rest = &buffer[..count];
+                    while !rest.is_empty() {
+                        rest = &rest[write_directly(console, rest)?..];
+                        if !rest.is_empty() {
+                            let _ = poll(&mut [PollFd::new(console, PollFlags::OUT)], None);
+                        }
+                    }
                     self.inside -= count.min(self.inside);
                 }
                 Err(error) => return Err(error),

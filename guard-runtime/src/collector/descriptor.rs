@@ -24,7 +24,7 @@ impl Descriptor {
     /// One of which a child that the user's code forks closes its copy.
     pub(crate) fn not_for_children(inner: OwnedFd) -> Self {
         let mut descriptor = Self::new(inner);
-        descriptor.closed_in_child = Some(ClosedInChild::new(descriptor.inner.as_raw_fd()));
+        descriptor.closed_in_child = Some(ClosedInChild::new(descriptor.inner.as_fd()));
         descriptor
     }
 

@@ -60,6 +60,7 @@ impl Stream {
         self.record = None;
         self.record_text.clear();
         self.shaper.forget();
+        self.left = None;
     }
 
     /// Nothing that the run wrote is still unread.
@@ -233,6 +234,15 @@ impl Collector {
     pub(super) fn run(&mut self) -> ! {
         keeper::set_name(c"guard-collector");
         loop {
+            // Looked at before the wait: a keeper that took over may find that nothing is left but to answer.
+            let console_is_done = self.output.stalled().iter().all(Option::is_none);
+            if self.run.as_ref().is_some_and(|run| run.phase == Phase::Closed && (run.is_dead || console_is_done)) {
+                self.let_go_of_run(console_is_done);
+            }
+            if self.run.is_none() && self.all_streams_ended() && console_is_done {
+                self.tell_keeper(Message::Quit);
+                spawn::exit(0);
+            }
             let ready = self.wait();
             if ready.keeper_is_gone {
                 self.replace_keeper();
@@ -254,14 +264,6 @@ impl Collector {
             self.output.flush();
             if ends && self.streams.iter().flatten().all(Stream::is_drained) {
                 self.write_closing_line();
-            }
-            let console_is_done = self.output.stalled().iter().all(Option::is_none);
-            if self.run.as_ref().is_some_and(|run| run.phase == Phase::Closed && (run.is_dead || console_is_done)) {
-                self.let_go_of_run();
-            }
-            if self.run.is_none() && self.all_streams_ended() && console_is_done {
-                self.tell_keeper(Message::Quit);
-                spawn::exit(0);
             }
             if read && !filled && !ends {
                 self.pause();
@@ -379,16 +381,20 @@ impl Collector {
                 self.output.note(Severity::Error, stamp::now(), text);
             }
         }
-        self.output.flush();
+        // Said before the console, which may take its time, is looked at: a successor must not write a second one.
+        self.output.flush_log();
         self.tell_keeper(Message::Closed);
+        self.output.flush();
     }
 
-    /// Log and console have it all: answers.
-    fn let_go_of_run(&mut self) {
+    /// Log and console have it all, or nobody is left to wait for the console: answers.
+    fn let_go_of_run(&mut self, console_is_done: bool) {
         self.drop_ended_streams();
         if self.all_streams_ended() {
-            // Its end overlaps with ours.
-            self.tell_keeper(Message::Quit);
+            if console_is_done {
+                // Its end overlaps with ours.
+                self.tell_keeper(Message::Quit);
+            }
             self.answer(Answer::Done);
         } else {
             self.answer(Answer::Lingers);

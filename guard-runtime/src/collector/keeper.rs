@@ -82,7 +82,8 @@ impl Collector {
         self.fork_keeper();
         let dead = dead.as_raw_nonzero();
         let text = format_args!(
-            "the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here"
+            "the collector (pid {dead}) was killed; its keeper took over, at most one batch is missing here, \
+             and what was not yet a whole line"
         );
         self.output.note(Severity::Warn, stamp::now(), text);
         self.output.flush();

@@ -3,6 +3,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use std::sync::{Mutex, PoisonError};
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -37,6 +39,9 @@ impl StreamEnd {
         Self { writer: Descriptor::new(writer), serves, originals }
     }
 }
+
+/// The helpers of runs that they outlive. Each later run's end looks for those that have ended since.
+static OUTLIVED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 pub(crate) struct Link {
     ends: Vec<StreamEnd>,
@@ -98,7 +103,13 @@ impl Link {
         let _ = send(&control, closing_line);
         drop(control);
         let answer = next_answer(&acknowledge);
-        spawn::reap(first_helper, answer != Some(Answer::Lingers as u8));
+        let mut outlived = OUTLIVED.lock().unwrap_or_else(PoisonError::into_inner);
+        outlived.retain(|&first| !spawn::reap(first, false));
+        if answer == Some(Answer::Lingers as u8) {
+            outlived.push(first_helper);
+        } else {
+            spawn::reap(first_helper, true);
+        }
     }
 
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.

@@ -147,7 +147,7 @@ impl Output {
         }
     }
 
-    fn flush_log(&mut self) {
+    pub(super) fn flush_log(&mut self) {
         if self.batch.lines().is_empty() {
             return;
         }

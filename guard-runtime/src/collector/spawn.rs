@@ -144,20 +144,24 @@ fn close_range(first: RawFd, last: RawFd) {
     }
 }
 
-/// Reaps the helpers of a finished run, all of which are in the process group of the first.
-pub(crate) fn reap(first: Pid, wait: bool) {
+/// Reaps the helpers of a finished run, all of which are in the process group of the first. Says whether none is left;
+/// `wait` waits until then.
+pub(crate) fn reap(first: Pid, wait: bool) -> bool {
     #[cfg(target_os = "linux")]
     #[allow(unsafe_code)]
     loop {
         let flags = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
         // SAFETY: no status is asked for.
-        let reaped = unsafe { libc::waitpid(-first.as_raw_nonzero().get(), std::ptr::null_mut(), flags) };
-        let interrupted = reaped == -1 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
-        if reaped <= 0 && !interrupted {
-            break;
+        match unsafe { libc::waitpid(-first.as_raw_nonzero().get(), std::ptr::null_mut(), flags) } {
+            0 => return false,
+            -1 if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted => return true,
+            _ => {}
         }
     }
     // Elsewhere they are init's children.
     #[cfg(not(target_os = "linux"))]
-    let _ = (first, wait);
+    {
+        let _ = (first, wait);
+        true
+    }
 }
