@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::{Place, helpers, kill, repeat, text, wait_for};
+use support::{Place, helpers, is_root, kill, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
@@ -93,10 +93,6 @@ fn run_as(place: &Place, ordinary: bool, mode: &str) -> Output {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_subject"), mode]);
     command.env("SUBJECT_DIR", place.path("")).stdin(Stdio::null()).output().expect("util-linux's setpriv")
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 fn open_to_all(path: &Path) {
@@ -282,7 +278,7 @@ fn a_wait_that_is_over_and_one_that_is_told_to_end() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(waiter.stderr.take().unwrap()), &mut line).unwrap();
     assert!(line.contains("; waiting up to 5s for it"), "{line}");
-    kill(waiter.id(), libc::SIGTERM);
+    assert!(kill(waiter.id(), libc::SIGTERM));
     assert_eq!(waiter.wait().unwrap().signal(), Some(libc::SIGTERM));
     drop(holder.stdin.take());
     holder.wait().unwrap();

@@ -96,7 +96,7 @@ fn held_by_flock() {
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", foreign.id())).unwrap();
     foreign.kill().unwrap();
     foreign.wait().unwrap();
-    children.split_whitespace().for_each(|child| support::kill(child.parse().unwrap(), 9));
+    assert!(children.split_whitespace().all(|child| support::kill(child.parse().unwrap(), 9)));
 }
 
 /// Bad surroundings: one line that names path, cause and remedy, exit 73, the function never run.

@@ -124,7 +124,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     let log = open_log()?;
     let nonce = Nonce::draw();
     // Bytes that are still in the buffer were printed before the run.
-    flush_stdout();
+    flush_buffers();
     let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let started = Instant::now();
@@ -192,10 +192,7 @@ fn end(number: Option<u64>, ending: &Ending) {
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
-    if !matches!(ending, Ending::Exited) {
-        // At the process's exit the standard library has done so.
-        flush_stdout();
-    }
+    flush_buffers();
     logger::close();
     run.link.finish(&run.nonce, &closing_line(ending, run.started.elapsed()));
     drop(run.lock);
@@ -229,20 +226,26 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
     line
 }
 
-/// Flushes standard output, but does not wait for ever for a thread that holds its lock.
-fn flush_stdout() {
+/// Flushes standard output, Rust's and C's, but does not wait for ever for a thread that holds its lock.
+fn flush_buffers() {
     if is_single_threaded() {
-        let _ = std::io::stdout().flush();
-        return;
+        return flush_now();
     }
     let (done, flushed) = mpsc::channel();
     let flush = move || {
-        let _ = std::io::stdout().flush();
+        flush_now();
         let _ = done.send(());
     };
     if std::thread::Builder::new().name("guard-flush".into()).stack_size(64 * 1024).spawn(flush).is_ok() {
         let _ = flushed.recv_timeout(FLUSH_PATIENCE);
     }
+}
+
+#[allow(unsafe_code)]
+fn flush_now() {
+    let _ = std::io::stdout().flush();
+    // SAFETY: no stream is named: all of them are flushed, as exit(3) does; but that comes after our `atexit` handler.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 /// Then nobody else can hold a lock, and no thread need be started to find out.

@@ -69,6 +69,7 @@ fn main() -> ExitCode {
         "long_records" => long_records(number),
         "flood" => flood(number),
         "slow_flood" => slow_flood(number),
+        "slow_flood_in_one_file" => slow_flood_in_one_file(number),
         "background" => background(),
         "wait_loop" => wait_loop(),
         "child_descriptors" => child_descriptors(),
@@ -97,6 +98,15 @@ fn main() -> ExitCode {
         "close_from_fork" => close_from_fork(),
         "lingering" => lingering(),
         "shared_log" => shared_log(number),
+        "lingering_log" => lingering_log(number),
+        "rotations" => rotations(number),
+        "pipes_used_up" => pipes_used_up(number),
+        "stdout_held" => stdout_held(),
+        "c_stdio" => c_stdio(number != 0),
+        "copy" => copy(),
+        "prompt" => prompt(),
+        "writers" => writers(number),
+        "blocks" => blocks(number),
         "eat_memory" => eat_memory(),
         _ => return ExitCode::from(64),
     }
@@ -217,13 +227,22 @@ fn flood(lines: u64) {
     (0..lines).for_each(|number| writeln!(stdout, "{}", line(number)).unwrap());
 }
 
-/// Long enough to be interfered with.
 #[locked_pipeline(lock = LOCK, log = LOG)]
 fn slow_flood(lines: u64) {
+    flood_slowly(lines, Duration::from_millis(5));
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB")]
+fn slow_flood_in_one_file(lines: u64) {
+    flood_slowly(lines, Duration::from_millis(1));
+}
+
+/// Long enough to be interfered with.
+fn flood_slowly(lines: u64, pause: Duration) {
     for number in 0..lines {
         println!("{}", line(number));
         if number % 1000 == 0 {
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(pause);
         }
     }
     std::process::exit(7);
@@ -640,4 +659,106 @@ fn lingering() {
         std::thread::sleep(Duration::from_millis(10));
     }
     println!("{} helpers are left", zombies());
+}
+
+/// A child prints on into this run's collector when the run has ended.
+#[locked_pipeline(lock = "${SUBJECT_DIR}/lingering.lock", log = LOG, max_size = "1MB", backups = 400)]
+fn lingering_log(lines: u64) {
+    Command::new("sh").args(["-c", &format!("seq -f 'child %.0f' 0 {} &", lines - 1)]).status().unwrap();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "20KB", backups = 60)]
+fn rotations(lines: u64) {
+    wait_for_go();
+    for number in 0..lines {
+        println!("{}", line(number));
+        if number % 100 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A user whose pipes have reached their limit (pipe(7)): further ones hold a page or two.
+fn pipes_used_up(lines: u64) {
+    let mut large = 0;
+    loop {
+        let mut ends = [0; 2];
+        // SAFETY: two descriptors are written; they stay open.
+        let result = unsafe {
+            assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC), 0);
+            libc::fcntl(ends[1], libc::F_SETPIPE_SZ, 1 << 20)
+        };
+        if result == -1 {
+            break;
+        }
+        large += 1;
+        assert!(large < 1000, "this user has no limit");
+    }
+    flood(lines);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn stdout_held() {
+    println!("before");
+    let (held, holds) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _stdout = std::io::stdout().lock();
+        held.send(()).unwrap();
+        std::thread::sleep(Duration::from_secs(3600));
+    });
+    holds.recv().unwrap();
+    log::info!("after");
+    std::process::exit(6);
+}
+
+/// Bytes in C's own buffer at the end.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn c_stdio(exit: bool) {
+    // SAFETY: a string that ends with NUL.
+    unsafe { libc::puts(c"from C".as_ptr()) };
+    if exit {
+        std::process::exit(0);
+    }
+}
+
+/// What comes in goes out.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "200MB")]
+fn copy() {
+    let (mut buffer, mut stdout) = (vec![0; 50_000], unbuffered_stdout());
+    loop {
+        match std::io::stdin().read(&mut buffer).unwrap() {
+            0 => return,
+            count => stdout.write_all(&buffer[..count]).unwrap(),
+        }
+    }
+}
+
+fn unbuffered_stdout() -> std::fs::File {
+    let descriptor = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned();
+    descriptor.unwrap().into()
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn prompt() {
+    print!("name? ");
+    std::io::stdout().flush().unwrap();
+    wait_for_go();
+    println!("thank you");
+}
+
+/// Children that write 64 KiB at once, which the kernel tears, around records, which it does not.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "200MB", console_level = "off")]
+fn writers(rounds: u64) {
+    let program = std::env::current_exe().unwrap();
+    let child = |_| Command::new(&program).args(["blocks", &rounds.to_string()]).spawn().unwrap();
+    let children: Vec<_> = (0..3).map(child).collect();
+    (0..rounds).for_each(|number| log::info!("{number} {}", "r".repeat(4000)));
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+fn blocks(rounds: u64) {
+    let block = vec![b'b'; 65_536];
+    (0..rounds).for_each(|_| unbuffered_stdout().write_all(&block).unwrap());
 }

@@ -41,6 +41,16 @@ impl Place {
         command
     }
 
+    /// The same as an ordinary user of that number, to whom the directory is given, where the test is root.
+    pub fn subject_of_user(&self, user: u32, arguments: &[&str]) -> Command {
+        let mut command = self.subject(arguments);
+        if is_root() {
+            std::os::unix::fs::chown(self.directory.path(), Some(user), Some(user)).unwrap();
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.subject(arguments).output().expect("the subject starts")
     }
@@ -113,6 +123,10 @@ fn is_closing(line: &str) -> bool {
         .any(|how| line.get(36..).is_some_and(|text| text.starts_with(&format!("guard_runtime: run {how}"))))
 }
 
+pub fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap()) == 0
+}
+
 /// Waits for a condition, with a deadline.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -138,9 +152,23 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     found
 }
 
-pub fn kill(pid: u32, signal: i32) {
-    let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().unwrap();
-    assert!(status.success());
+/// Says whether there was such a process.
+pub fn kill(pid: u32, signal: i32) -> bool {
+    // SAFETY: a process that the test started.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::kill(pid as i32, signal) == 0
+    }
+}
+
+/// The one of that name, once it is there.
+pub fn helper(pid: u32, name: &str) -> u32 {
+    let mut found = None;
+    wait_for(name, || {
+        found = helpers(pid).into_iter().find(|(_, helper)| helper == name);
+        found.is_some()
+    });
+    found.unwrap().0
 }
 
 /// Small random numbers that differ from run to run.
@@ -166,6 +194,24 @@ pub fn repeat(times: u64, body: impl Fn(u64) + Sync) {
             });
         }
     });
+}
+
+/// Calls system functions in the child before it executes its program.
+pub fn before_exec(command: &mut Command, action: impl Fn() + Send + Sync + 'static) -> &mut Command {
+    // SAFETY: the tests' actions are system calls alone.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(move || {
+            action();
+            Ok(())
+        })
+    }
+}
+
+/// The numbers of `flood` and its like, of whole lines only.
+pub fn logged(place: &Place) -> Vec<u64> {
+    let number = |entry: &String| entry.strip_prefix("line ")?.get(..8)?.parse().ok();
+    place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))).filter_map(number).collect()
 }
 
 /// Sends the command's stderr where its stdout goes (`2>&1`).

@@ -76,7 +76,6 @@ impl Collector {
     }
 
     fn take_over(&mut self, dead: Pid) -> ! {
-        set_name(c"guard-collector");
         self.forget_the_unwritten();
         // First of all: this one may be killed too.
         self.fork_keeper();

@@ -1,0 +1,169 @@
+//! The console goes away, fills up or stalls: the log goes on, and so does the job.
+#![allow(missing_docs)]
+#![allow(unsafe_code, reason = "a pseudo-terminal is opened")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::Stdio;
+
+use support::{Place, helper, kill, logged, wait_for};
+
+/// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
+#[test]
+fn console_gone() {
+    let place = Place::new();
+    let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("line 00000000"));
+    assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
+    assert!(place.closing_line().contains("run ended by process::exit"));
+    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(place.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
+}
+
+/// A reader that does not read: the log goes on, the run up to a bound, and the console has it all in the end.
+#[test]
+fn console_stalled() {
+    let place = Place::new();
+    let lines = 100_000;
+    let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    // The console's pipe holds 64 KiB; the log goes on for megabytes.
+    wait_for("the log to be far ahead", || logged(&place).len() > 20_000);
+    assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
+    assert!(logged(&place).len() < lines, "its memory is bounded");
+    let mut output = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut output).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(output.lines().count(), lines, "nothing is dropped");
+    assert_eq!(logged(&place), (0..lines as u64).collect::<Vec<_>>());
+}
+
+/// As the last, and the collector is killed: its keeper finds the pipe between in whatever state it was left.
+#[test]
+fn helper_killed_while_the_console_stalls() {
+    for _ in 0..20 {
+        let place = Place::new();
+        let lines = 60_000;
+        let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the log to be far ahead", || logged(&place).len() > 5000);
+        assert!(kill(helper(child.id(), "guard-collector"), 9));
+        let shown = BufReader::new(child.stdout.take().unwrap()).lines().count();
+        assert!(child.wait().unwrap().success());
+        assert!(place.closing_line().contains("run finished in"));
+        assert!(place.log_text().contains("was killed; its keeper took over"));
+        // A batch is missing in the log; what waited for the console, a good deal more, is missing there.
+        assert!(logged(&place).len() > lines - 2 * 256 * 1024 / 90 && shown > 5000, "{} {shown}", logged(&place).len());
+        assert!(logged(&place).is_sorted());
+    }
+}
+
+/// The run is over but for the console, a silent child lives on, and the collector is killed: its keeper answers.
+#[test]
+fn helper_killed_while_only_the_console_is_waited_for() {
+    for _ in 0..10 {
+        let place = Place::new();
+        let (unread, console) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut command = place.subject(&["flood_background", "15000"]);
+        let mut child = command.stdout(std::os::fd::OwnedFd::from(console)).stderr(Stdio::null()).spawn().unwrap();
+        drop(command);
+        assert!(place.closing_line().contains("run finished in"));
+        assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
+        assert!(kill(helper(child.id(), "guard-collector"), 9));
+        wait_for("the run's end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
+        assert!(place.closing_line().contains("run finished in"), "one closing line");
+        assert_eq!(logged(&place).len(), 15_000);
+        fs::write(place.path("go"), "").unwrap();
+        drop(unread);
+    }
+}
+
+/// A pseudo-terminal: the side of the emulator, and the side of the program.
+fn terminal() -> [OwnedFd; 2] {
+    let (mut master, mut slave) = (0, 0);
+    let null = std::ptr::null_mut();
+    // SAFETY: two descriptors are written, the rest is left out.
+    let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), null.cast()) };
+    assert_eq!(opened, 0);
+    // SAFETY: both were opened above, for us.
+    [master, slave].map(|descriptor| unsafe {
+        libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        OwnedFd::from_raw_fd(descriptor)
+    })
+}
+
+#[test]
+fn terminal_closed() {
+    let place = Place::new();
+    let [master, slave] = terminal();
+    let mut child = place.subject(&["slow_flood", "30000"]).stdout(slave).spawn().unwrap();
+    let mut emulator = fs::File::from(master);
+    emulator.read_exact(&mut [0; 1000]).unwrap();
+    drop(emulator);
+    assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
+    assert_eq!(logged(&place), (0..30_000).collect::<Vec<_>>());
+    assert_eq!(place.log_text().matches("the console is gone (os error 5); the log goes on alone").count(), 1);
+}
+
+/// The console is a terminal whose reader does not read.
+#[test]
+fn killed_while_a_terminal_stalls() {
+    for _ in 0..10 {
+        let place = Place::new();
+        place.make_counters();
+        let [master, slave] = terminal();
+        let mut child = place.subject(&["count", "1"]).stdout(slave).stderr(Stdio::null()).spawn().unwrap();
+        let mut before = 0;
+        wait_for("the run to be slowed down", || {
+            let printed: u64 = place.counters().iter().sum();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::mem::replace(&mut before, printed) == printed && printed > 0
+        });
+        assert!(before > 20_000, "the log went on for megabytes, {before} lines");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+        drop(master);
+    }
+}
+
+/// Killed while the console stalls: what it wrote is in the log all the same, and on the console when that goes on.
+#[test]
+fn killed_while_the_console_stalls() {
+    for _ in 0..20 {
+        let place = Place::new();
+        place.make_counters();
+        let mut child = place.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut before = 0;
+        // Until it stands still: the run is blocked on its full pipe.
+        wait_for("the run to be slowed down", || {
+            let printed: u64 = place.counters().iter().sum();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::mem::replace(&mut before, printed) == printed && printed > 20_000
+        });
+        child.kill().unwrap();
+        let killed = std::time::Instant::now();
+        let console = child.stdout.take().unwrap();
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        println!("the log was closed {:?} after the kill", killed.elapsed());
+        let printed: u64 = place.counters().iter().sum();
+        assert!(place.entries().len() as u64 >= printed);
+        let shown = BufReader::new(console).lines().count();
+        assert_eq!(shown, place.entries().len(), "the console gets it all when it goes on");
+        assert!(!place.log_text().contains("keeper was killed"), "nobody killed it");
+    }
+}
+
+#[test]
+fn console_full() {
+    let place = Place::new();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    assert!(place.subject(&["flood", "5000"]).stdout(full).status().unwrap().success());
+    assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
+    assert_eq!(place.log_text().matches("the console is gone (os error 28)").count(), 1);
+}

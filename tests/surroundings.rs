@@ -1,0 +1,303 @@
+//! The surroundings a run may find itself in: namespaces, limits, sandboxes, signals, clocks, closed descriptors.
+#![allow(missing_docs)]
+#![allow(unsafe_code, reason = "limits, filters, signals and the clock are system calls")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{Place, before_exec, helpers, is_root, kill, logged, text, wait_for};
+
+/// `unshare` gives the program a pid namespace, in which it is PID 1.
+#[test]
+fn as_pid_1() {
+    let place = Place::new();
+    let unshare = |arguments: &[&str]| {
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"])
+            .arg(env!("CARGO_BIN_EXE_subject"))
+            .args(arguments)
+            .env("SUBJECT_DIR", place.path(""))
+            .output()
+            .unwrap()
+    };
+    let output = unshare(&["wait_loop"]);
+    if text(&output.stderr).starts_with("unshare: ") {
+        println!("not shown: this machine allows no user namespaces: {}", text(&output.stderr));
+        return;
+    }
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(place.entries(), ["reaped 3"]);
+    assert!(place.log_text().contains("run started: pid 1, "));
+    assert_eq!(unshare(&["exit", "200"]).status.code(), Some(3));
+    assert!(place.log_text().contains("line 00000199"));
+}
+
+#[test]
+fn under_a_subreaper_and_as_one() {
+    let place = Place::new();
+    let script = "import ctypes, subprocess, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); \
+                  sys.exit(subprocess.call(sys.argv[1:]))";
+    for mode in ["wait_loop", "exit"] {
+        let output = Command::new("python3")
+            .args(["-c", script, env!("CARGO_BIN_EXE_subject"), mode, "5"])
+            .env("SUBJECT_DIR", place.path(""))
+            .output();
+        let Ok(output) = output else { return println!("not shown: no python3 on this machine") };
+        assert_eq!(output.status.code(), Some(if mode == "exit" { 3 } else { 0 }));
+    }
+    assert!(place.log_text().contains("reaped 3") && place.log_text().contains("line 00000004"));
+}
+
+/// A closed standard descriptor at the start: the run is logged all the same.
+#[test]
+fn closed_standard_descriptors() {
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+        let place = Place::new();
+        let script = format!("exec {} mixed_stderr 3 {closed}", env!("CARGO_BIN_EXE_subject"));
+        let status =
+            Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap().status;
+        assert!(status.success(), "{closed}");
+        assert_eq!(place.entries().len(), 9, "{closed}: {}", place.log_text());
+    }
+}
+
+#[test]
+fn a_refused_process_fails_closed() {
+    let place = Place::new();
+    let script = format!("ulimit -n 7; exec {} hold", env!("CARGO_BIN_EXE_subject"));
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(73), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("raise the limit that was reached"), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "");
+}
+
+/// From far too few descriptors to enough: refused before the function runs, or logged in full.
+#[test]
+fn few_descriptors() {
+    let mut refused = 0;
+    for limit in 4..44 {
+        let place = Place::new();
+        let script = format!("ulimit -n {limit}; exec {} flood 100", env!("CARGO_BIN_EXE_subject"));
+        let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+        match output.status.code() {
+            Some(73) => {
+                refused += 1;
+                assert_eq!(text(&output.stdout), "", "{limit}: never ran");
+            }
+            code => assert_eq!((code, logged(&place).len()), (Some(0), 100), "{limit}: {}", text(&output.stderr)),
+        }
+    }
+    println!("{refused} of 40 limits refused");
+    assert!((1..39).contains(&refused));
+}
+
+fn limit_processes(most: u64) {
+    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: a limit of this process's own.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) }, 0);
+}
+
+/// No further process may be forked: refused. One may: a run without a keeper, which says so.
+#[test]
+fn few_processes() {
+    for (limit, code) in [(1, 73), (2, 0)] {
+        if limit == 2 && !is_root() {
+            return println!("not shown: takes a user of no other processes");
+        }
+        let place = Place::new();
+        let mut command = place.subject_of_user(64_999, &["flood", "100"]);
+        let output = before_exec(&mut command, move || limit_processes(limit)).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        if code == 73 {
+            assert!(text(&output.stderr).contains("Resource temporarily unavailable"), "{}", text(&output.stderr));
+            assert_eq!(text(&output.stdout), "");
+        } else {
+            assert_eq!(logged(&place).len(), 100);
+            assert!(place.log_text().contains("the collector has no keeper (os error 11)"), "{}", place.log_text());
+        }
+    }
+}
+
+/// The user's pipes have reached their soft limit: a run's own then hold two pages, and all goes the same way.
+#[test]
+fn the_pipe_limit_is_used_up() {
+    if !is_root() {
+        return println!("not shown: would use up the limit of the user who runs the tests");
+    }
+    let place = Place::new();
+    let output = place.subject_of_user(64_998, &["pipes_used_up", "50000"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(text(&output.stdout).lines().count(), 50_000);
+}
+
+#[test]
+fn a_signal_to_the_whole_process_group() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL] {
+        let place = Place::new();
+        place.make_counters();
+        let mut child = place.subject(&["count", "2"]).stdout(Stdio::null()).process_group(0).spawn().unwrap();
+        wait_for("lines", || place.counters()[1] > 1000);
+        // SAFETY: the group of the process that was just started.
+        assert_eq!(unsafe { libc::kill(-(child.id() as i32), signal) }, 0);
+        assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+    }
+}
+
+/// As systemd ends a service (`KillMode=control-group`): SIGTERM to every process in it, SIGKILL later to those that are
+/// left. None is.
+#[test]
+#[ignore = "needs root and a control group"]
+fn a_signal_to_the_whole_control_group() {
+    let group = ["pids/guard-stop", "guard-stop"].map(|name| std::path::Path::new("/sys/fs/cgroup").join(name));
+    let Some(group) = group.iter().find(|group| fs::create_dir_all(group).is_ok()) else {
+        return println!("not shown: no control groups on this machine");
+    };
+    for _ in 0..20 {
+        let place = Place::new();
+        place.make_counters();
+        let script =
+            format!("echo $$ > {}/cgroup.procs; exec {} count 2", group.display(), env!("CARGO_BIN_EXE_subject"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for("lines", || place.counters()[1] > 1000);
+        let members = || fs::read_to_string(group.join("cgroup.procs")).unwrap();
+        assert_eq!(members().lines().count(), 3, "{}", members());
+        for member in members().lines() {
+            assert!(kill(member.parse().unwrap(), libc::SIGTERM));
+        }
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+        wait_for("the helpers to end by themselves", || members().is_empty());
+        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+    }
+    fs::remove_dir(group).unwrap();
+}
+
+/// Has the kernel refuse system calls from here on (seccomp(2)).
+fn forbid(calls: &[libc::c_long], error: i32) {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let mut filter = [statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW); 20];
+    filter[0] = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
+    for (place, call) in filter[1..].chunks_mut(2).zip(calls) {
+        place[0] = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, *call as u32);
+        place[0].jf = 1;
+        place[1] = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error as u32);
+    }
+    let program = libc::sock_fprog { len: 20, filter: filter.as_mut_ptr() };
+    // SAFETY: the filter lives until the kernel has copied it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+/// A sandbox that forbids what an older kernel does not know: sockets, pidfds, splice, `close_range`, names.
+#[test]
+fn sandboxes() {
+    let cases: [(&[libc::c_long], i32); 5] = [
+        (&[libc::SYS_socket, libc::SYS_socketpair], libc::EAFNOSUPPORT),
+        (&[libc::SYS_pidfd_open], libc::ENOSYS),
+        (&[libc::SYS_splice], libc::ENOSYS),
+        (&[libc::SYS_close_range, libc::SYS_prctl], libc::EPERM),
+        (&[libc::SYS_flock], libc::ENOLCK),
+    ];
+    for (calls, error) in cases {
+        let place = Place::new();
+        let mut command = place.subject(&["exit", "5000"]);
+        let output = before_exec(&mut command, move || forbid(calls, error)).output().unwrap();
+        if calls == [libc::SYS_flock] {
+            assert_eq!(output.status.code(), Some(73), "no lock, no run: {}", text(&output.stderr));
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(3), "{calls:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout).lines().count(), 5000);
+        assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
+        assert!(place.closing_line().contains("run ended by process::exit"));
+        // Killed: without a pidfd the end of the control pipe tells it.
+        let place = Place::new();
+        place.make_counters();
+        let mut command = place.subject(&["count", "1"]);
+        let mut child = before_exec(command.stdout(Stdio::null()), move || forbid(calls, error)).spawn().unwrap();
+        wait_for("lines", || place.counters()[0] > 1000);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(place.entries().len() as u64 >= place.counters()[0]);
+    }
+}
+
+/// Moves the machine's clock by so many seconds.
+fn step_clock(seconds: i64) -> bool {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is written, and read.
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now);
+        now.tv_sec += seconds;
+        libc::clock_settime(libc::CLOCK_REALTIME, &raw const now) == 0
+    }
+}
+
+/// Stamps stand still until the clock has caught up; durations do not follow it.
+#[test]
+#[ignore = "sets the machine's clock back for a moment: needs root"]
+fn a_clock_set_back() {
+    let place = Place::new();
+    let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || place.log_text().contains("line 00010000"));
+    let stepped = step_clock(-3);
+    wait_for("more lines", || place.log_text().contains("line 00030000"));
+    assert!(stepped && step_clock(3), "the clock may be set");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
+    let log = place.log_text();
+    assert!(log.lines().map(|line| &line[..27]).is_sorted());
+    let closing = place.closing_line();
+    let seconds: f64 = closing.rsplit_once("after ").unwrap().1.trim_end_matches('s').parse().unwrap();
+    assert!((0.1..3.0).contains(&seconds), "{closing}");
+}
+
+/// A thread holds standard output's lock when another one exits: waited for, but not for ever.
+#[test]
+fn stdout_held_at_exit() {
+    let place = Place::new();
+    let start = std::time::Instant::now();
+    assert_eq!(place.run(&["stdout_held"]).status.code(), Some(6));
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert_eq!(place.entries(), ["before", "subject: after"]);
+    assert!(place.closing_line().contains("run ended by process::exit"));
+}
+
+#[test]
+fn bytes_in_the_buffer_of_c() {
+    for exit in ["0", "1"] {
+        let place = Place::new();
+        let output = place.run(&["c_stdio", exit]);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "from C\n"));
+        assert_eq!(place.entries(), ["from C"], "exit {exit}");
+    }
+}
+
+/// A read-only root with a writable place for lock and log, as hardened services and containers have it.
+#[test]
+#[ignore = "needs root, to mount"]
+fn a_read_only_root() {
+    let place = Place::new();
+    let directory = place.path("").display().to_string();
+    let script = format!(
+        "mount --bind {directory} {directory} && mount -o remount,bind,ro / && ! touch /probe && exec {} flood 1000",
+        env!("CARGO_BIN_EXE_subject")
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null());
+    assert!(command.stderr(Stdio::null()).status().unwrap().success());
+    assert_eq!(logged(&place).len(), 1000);
+    assert!(helpers(std::process::id()).is_empty());
+}
