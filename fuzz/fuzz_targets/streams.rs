@@ -7,6 +7,8 @@
 mod frame;
 #[path = "../../guard-runtime/src/collector/lines.rs"]
 mod lines;
+#[path = "../../guard-runtime/src/collector/screen.rs"]
+mod screen;
 #[path = "../../guard-runtime/src/collector/stamp.rs"]
 mod stamp;
 
@@ -116,5 +118,6 @@ fuzz_target!(|script: &[u8]| {
     assert_eq!(whole.1, printed);
     for line in whole.0.split_inclusive(|byte| *byte == b'\n') {
         assert!(line.starts_with(STAMP) || line.starts_with(b"    "));
+        assert!(!screen::has_controls(line));
     }
 });

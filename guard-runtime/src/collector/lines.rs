@@ -3,6 +3,7 @@
 //! Every physical line starts with a stamp and a tag, save the further lines of a record, which start with four
 //! spaces: so printed text cannot forge an entry.
 
+use super::screen::{Screen, has_controls};
 use super::stamp;
 use crate::frame::Severity;
 
@@ -46,11 +47,15 @@ impl Batch {
         self.0.clear();
     }
 
-    fn line(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag, text: [&[u8]; 2]) {
+    fn prefix(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag) {
         let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
         prefix[..stamp::LENGTH].copy_from_slice(stamp);
         prefix[stamp::LENGTH + 2..stamp::LENGTH + 7].copy_from_slice(&tag);
         self.0.extend_from_slice(&prefix);
+    }
+
+    fn line(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag, text: [&[u8]; 2]) {
+        self.prefix(stamp, tag);
         self.0.extend_from_slice(text[0]);
         self.0.extend_from_slice(text[1]);
         self.0.push(b'\n');
@@ -70,6 +75,7 @@ pub(crate) struct LineShaper {
     further_tag: Tag,
     /// The line that still waits for its newline.
     pending: Vec<u8>,
+    screen: Screen,
     /// A piece of the pending line has been written already.
     continued: bool,
 }
@@ -82,31 +88,37 @@ impl LineShaper {
             first_tag: [a, b, c, b' ', b' '],
             further_tag: [a, b, c, b' ', b'+'],
             pending: Vec::with_capacity(MAX_LINE),
+            screen: Screen::default(),
             continued: false,
         }
     }
 
     /// Shapes from the front of `raw` until it is used up or the batch has no room; returns how much it took.
     pub(crate) fn shape(&mut self, raw: &[u8], stamp: &[u8; stamp::LENGTH], batch: &mut Batch) -> usize {
+        // One look at all of it: most output has none, and its lines need not be looked at one by one.
+        let controls = has_controls(raw);
         let mut taken = 0;
         while taken < raw.len() && batch.has_room() {
             let rest = &raw[taken..];
             let room = MAX_LINE - self.pending.len();
             // One byte more than there is room for: a line of exactly MAX_LINE bytes is whole.
             let window = &rest[..rest.len().min(room + 1)];
-            if let Some(length) = memchr::memchr(b'\n', window) {
-                batch.line(stamp, self.tag(), [&self.pending, &rest[..length]]);
+            let newline = memchr::memchr(b'\n', window);
+            let mut text = &rest[..newline.unwrap_or(window.len().min(room))];
+            taken += text.len() + usize::from(newline.is_some());
+            if self.screen.is_busy() || controls && has_controls(text) {
+                self.screen.draw(text, &mut self.pending, 0);
+                text = b"";
+            }
+            if newline.is_some() || window.len() > room && self.pending.len() + text.len() == MAX_LINE {
+                batch.line(stamp, self.tag(), [&self.pending, text]);
                 self.pending.clear();
-                self.continued = false;
-                taken += length + 1;
-            } else if window.len() > room {
-                batch.line(stamp, self.tag(), [&self.pending, &rest[..room]]);
-                self.pending.clear();
-                self.continued = true;
-                taken += room;
+                self.continued = newline.is_none();
             } else {
-                self.pending.extend_from_slice(rest);
-                taken = raw.len();
+                self.pending.extend_from_slice(text);
+            }
+            if newline.is_some() {
+                self.screen.end_line();
             }
         }
         taken
@@ -123,6 +135,7 @@ impl LineShaper {
     /// Drops the pending line.
     pub(crate) fn forget(&mut self) {
         self.pending.clear();
+        self.screen.end_line();
         self.continued = false;
     }
 
@@ -143,12 +156,18 @@ pub(crate) fn record_line(
     let window = &text[..text.len().min(MAX_LINE)];
     let length = memchr::memchr(b'\n', window).unwrap_or(window.len());
     if first {
-        batch.line(stamp, *severity_tag(severity), [&text[..length], b""]);
+        batch.prefix(stamp, *severity_tag(severity));
     } else {
         batch.0.extend_from_slice(b"    ");
-        batch.0.extend_from_slice(&text[..length]);
-        batch.0.push(b'\n');
     }
+    let line = &text[..length];
+    if has_controls(line) {
+        let start = batch.0.len();
+        Screen::default().draw(line, &mut batch.0, start);
+    } else {
+        batch.0.extend_from_slice(line);
+    }
+    batch.0.push(b'\n');
     length + usize::from(text.get(length) == Some(&b'\n'))
 }
 
@@ -193,13 +212,43 @@ mod tests {
         all
     }
 
+    /// `PROPTEST_CASES` asks for more.
+    fn cases() -> ProptestConfig {
+        ProptestConfig::with_cases(ProptestConfig::default().cases.max(5000))
+    }
+
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let text = any::<u8>().prop_map(|byte| if has_controls(&[byte]) { b'?' } else { byte });
+        proptest::collection::vec(prop_oneof![1 => Just(b'\n'), 3 => text], 0..400)
+    }
+
+    /// Of the kind that terminals see: sequences whole and cut short, carriage returns.
+    fn terminal_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let pieces =
+            ["\x1b[1;31m", "\x1b[2K", "\x1b[K", "\x1b]0;title\x07", "\x1b]8;;\x1b\\", "\x1b", "\x1b[3", "\r", "\n"];
+        let piece = proptest::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec());
+        let text = proptest::collection::vec(any::<u8>(), 0..8);
+        proptest::collection::vec(prop_oneof![piece, text], 0..60).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5000))]
+        #![proptest_config(cases())]
 
         #[test]
-        fn any_bytes_in_any_portions(raw in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..400), cut in 1..50_usize) {
+        fn any_bytes_in_any_portions(raw in bytes(), cut in 1..50_usize) {
             let portions: Vec<&[u8]> = raw.chunks(cut).collect();
             prop_assert_eq!(shaped(&portions), model(&raw));
+        }
+
+        #[test]
+        fn any_terminal_output_in_any_portions(raw in terminal_bytes(), cut in 1..20_usize) {
+            let portions: Vec<&[u8]> = raw.chunks(cut).collect();
+            let all = shaped(&portions);
+            prop_assert_eq!(&all, &shaped(&[&raw]));
+            prop_assert!(!has_controls(&all));
+            // A line of the log for each that was printed, but for a last one without a newline that shows nothing.
+            let newlines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+            prop_assert!((newlines(&raw)..=newlines(&raw) + 1).contains(&newlines(&all)));
         }
     }
 
@@ -213,6 +262,34 @@ mod tests {
                 assert!(shaped(&portions) == model(&raw), "{length} in portions of {portion}");
             }
         }
+    }
+
+    #[test]
+    fn a_line_about_the_limit_with_controls_in_it() {
+        for (before, after) in
+            [(MAX_LINE - 3, 3), (MAX_LINE - 3, 4), (MAX_LINE, 1), (0, MAX_LINE), (MAX_LINE, MAX_LINE)]
+        {
+            let text = |size| vec![b'x'; size];
+            let mut raw = [text(before), b"\x1b[32m".to_vec(), text(after)].concat();
+            raw.extend_from_slice(b"\nnext\n");
+            let mut plain = text(before + after);
+            plain.extend_from_slice(b"\nnext\n");
+            for portion in [1000, MAX_LINE, raw.len()] {
+                let portions: Vec<&[u8]> = raw.chunks(portion).collect();
+                assert!(shaped(&portions) == model(&plain), "{before} and {after} in portions of {portion}");
+            }
+        }
+    }
+
+    #[test]
+    fn controls_in_a_record() {
+        let (mut batch, mut text, mut first) = (Batch::with_room(0), &b"\x1b[1mone\x1b[m\r\n5 %\r\x1b[Ktwo"[..], true);
+        while !text.is_empty() {
+            let taken = record_line(text, first, STAMP, Severity::Warn, &mut batch);
+            text = &text[taken..];
+            first = false;
+        }
+        assert_eq!(batch.lines(), b"2026-02-20T01:51:45.123456Z [WARN ] one\n    two\n");
     }
 
     #[test]

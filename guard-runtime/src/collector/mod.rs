@@ -11,6 +11,7 @@ mod lines;
 mod link;
 mod log_file;
 mod output;
+mod screen;
 mod spawn;
 mod stamp;
 

@@ -1,0 +1,123 @@
+//! What a terminal would show of a line: escape sequences are taken out, and of what is redrawn after a carriage return
+//! the last state is kept. Pure; allocates nothing.
+
+use anstyle_parse::state::{Action, State, state_change};
+
+const ESCAPE: u8 = 0x1B;
+
+/// Is there anything in these bytes that a terminal would not just show?
+pub(crate) fn has_controls(bytes: &[u8]) -> bool {
+    memchr::memchr2(ESCAPE, b'\r', bytes).is_some()
+}
+
+/// Where drawing a line has come to.
+#[derive(Default)]
+pub(crate) struct Screen {
+    /// Inside an escape sequence.
+    sequence: Option<State>,
+    /// The last parameter byte of the sequence.
+    parameter: u8,
+    /// A carriage return was last: what is drawn next takes the line's place.
+    returned: bool,
+}
+
+impl Screen {
+    /// Text without controls cannot just be appended.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sequence.is_some() || self.returned
+    }
+
+    /// Appends what `text`, which has no newline in it, shows of itself. The line begins at `start` of `line`.
+    pub(crate) fn draw(&mut self, text: &[u8], line: &mut Vec<u8>, start: usize) {
+        let mut rest = text;
+        while let Some(&byte) = rest.first() {
+            let taken = match (self.sequence, byte) {
+                (Some(state), _) => self.follow(state, byte, line, start),
+                (None, ESCAPE) => {
+                    (self.sequence, self.parameter) = (Some(State::Escape), 0);
+                    1
+                }
+                (None, b'\r') => {
+                    self.returned = true;
+                    1
+                }
+                (None, _) => {
+                    if std::mem::take(&mut self.returned) {
+                        line.truncate(start);
+                    }
+                    let length = memchr::memchr2(ESCAPE, b'\r', rest).unwrap_or(rest.len());
+                    line.extend_from_slice(&rest[..length]);
+                    length
+                }
+            };
+            rest = &rest[taken..];
+        }
+    }
+
+    /// The next byte of an escape sequence, or none of it.
+    fn follow(&mut self, state: State, byte: u8, line: &mut Vec<u8>, start: usize) -> usize {
+        let is_string = matches!(state, State::OscString | State::DcsPassthrough | State::SosPmApcString);
+        if byte >= 0x80 && !is_string {
+            // No sequence goes on with text beyond ASCII.
+            self.sequence = None;
+            return 0;
+        }
+        let (next, action) = state_change(state, byte);
+        match action {
+            Action::Param => self.parameter = byte,
+            // "Erase in line" (ECMA-48, EL): all of it, or from its beginning to its end.
+            Action::CsiDispatch
+                if byte == b'K' && (self.parameter == b'2' || self.returned && matches!(self.parameter, 0 | b'0')) =>
+            {
+                line.truncate(start);
+            }
+            _ => {}
+        }
+        match next {
+            State::Anywhere => {}
+            State::Ground => self.sequence = None,
+            next => self.sequence = Some(next),
+        }
+        1
+    }
+
+    /// The newline: it ends a sequence too, so that one which is never finished takes no further line with it.
+    pub(crate) fn end_line(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        let mut line = b"| ".to_vec();
+        Screen::default().draw(text.as_bytes(), &mut line, 2);
+        String::from_utf8(line.split_off(2)).unwrap()
+    }
+
+    #[test]
+    fn lines_as_a_terminal_shows_them() {
+        for (text, shows) in [
+            ("plain", "plain"),
+            ("\x1b[1;31mred\x1b[0m and not", "red and not"),
+            ("\x1b[38;2;1;2;3mtrue colour\x1b[K", "true colour"),
+            ("\x1b]0;a title\x07text", "text"),
+            ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
+            ("\x1b(Bcharset", "charset"),
+            ("\x1bPa device string\x1b\\after", "after"),
+            ("crlf\r", "crlf"),
+            ("10 %\r20 %\r100 %", "100 %"),
+            ("20 %\r\x1b[2K\x1b[32mdone", "done"),
+            ("20 %\r\x1b[K", ""),
+            ("20 %\r\x1b[2K", ""),
+            ("to the right\x1b[K", "to the right"),
+            ("\x1b[3\u{e4}", "\u{e4}"),
+            ("\u{9b}1m\u{1f600}", "\u{9b}1m\u{1f600}"),
+            ("bell\x07 and \0", "bell\x07 and \0"),
+        ] {
+            assert_eq!(shown(text), shows, "{text:?}");
+        }
+    }
+}
