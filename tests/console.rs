@@ -1,14 +1,13 @@
 //! The console goes away, fills up or stalls: the log goes on, and so does the job.
 #![allow(missing_docs)]
-#![allow(unsafe_code, reason = "a pseudo-terminal is opened")]
 
 mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Stdio;
 
+use support::terminal::Terminal;
 use support::{Place, helper, kill, logged, wait_for};
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
@@ -81,28 +80,13 @@ fn helper_killed_while_only_the_console_is_waited_for() {
     }
 }
 
-/// A pseudo-terminal: the side of the emulator, and the side of the program.
-fn terminal() -> [OwnedFd; 2] {
-    let (mut master, mut slave) = (0, 0);
-    let null = std::ptr::null_mut();
-    // SAFETY: two descriptors are written, the rest is left out.
-    let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, null, null.cast(), null.cast()) };
-    assert_eq!(opened, 0);
-    // SAFETY: both were opened above, for us.
-    [master, slave].map(|descriptor| unsafe {
-        libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
-        OwnedFd::from_raw_fd(descriptor)
-    })
-}
-
 #[test]
 fn terminal_closed() {
     let place = Place::new();
-    let [master, slave] = terminal();
-    let mut child = place.subject(&["slow_flood", "30000"]).stdout(slave).spawn().unwrap();
-    let mut emulator = fs::File::from(master);
-    emulator.read_exact(&mut [0; 1000]).unwrap();
-    drop(emulator);
+    let mut terminal = Terminal::new();
+    let mut child = terminal.stdout(&mut place.subject(&["slow_flood", "30000"])).spawn().unwrap();
+    terminal.emulator.read_exact(&mut [0; 1000]).unwrap();
+    drop(terminal);
     assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
     assert_eq!(logged(&place), (0..30_000).collect::<Vec<_>>());
     assert_eq!(place.log_text().matches("the console is gone (os error 5); the log goes on alone").count(), 1);
@@ -114,8 +98,9 @@ fn killed_while_a_terminal_stalls() {
     for _ in 0..10 {
         let place = Place::new();
         place.make_counters();
-        let [master, slave] = terminal();
-        let mut child = place.subject(&["count", "1"]).stdout(slave).stderr(Stdio::null()).spawn().unwrap();
+        let terminal = Terminal::new();
+        let mut command = place.subject(&["count", "1"]);
+        let mut child = terminal.stdout(&mut command).stderr(Stdio::null()).spawn().unwrap();
         let mut before = 0;
         wait_for("the run to be slowed down", || {
             let printed: u64 = place.counters().iter().sum();
@@ -127,7 +112,7 @@ fn killed_while_a_terminal_stalls() {
         child.wait().unwrap();
         assert!(place.closing_line().contains("run ended without finishing"));
         assert!(place.entries().len() as u64 >= place.counters().iter().sum());
-        drop(master);
+        drop(terminal);
     }
 }
 

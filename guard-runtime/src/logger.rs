@@ -11,7 +11,7 @@ use env_filter::Filter;
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 
-use crate::collector::{self, Descriptor, send};
+use crate::collector::{self, FrameWriter};
 use crate::frame::{Frame, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, write_header};
 
 /// The way to the collector. There while a run is active.
@@ -20,7 +20,7 @@ static CHANNEL: RwLock<Option<Channel>> = RwLock::new(None);
 static HAS_DIRECTIVES: AtomicBool = AtomicBool::new(false);
 
 pub(crate) struct Channel {
-    pub(crate) writer: Descriptor,
+    pub(crate) writer: FrameWriter,
     pub(crate) nonce: Nonce,
     pub(crate) levels: Levels,
     /// Panics are printed where nobody captures them: the panic hook records them.
@@ -216,7 +216,7 @@ fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, conso
     let (header, text) = frame.split_at_mut(HEADER);
     if text.len() <= MAX_TEXT {
         write_header(header, &channel.nonce, &record(text, false, false));
-        let _ = send(&channel.writer, frame);
+        let _ = channel.writer.send(frame);
         return;
     }
     let _long = LONG.lock().unwrap_or_else(PoisonError::into_inner);
@@ -226,7 +226,7 @@ fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, conso
     while let Some(piece) = pieces.next() {
         write_header(&mut buffer, &channel.nonce, &record(piece, further, pieces.peek().is_some()));
         buffer[HEADER..HEADER + piece.len()].copy_from_slice(piece);
-        if send(&channel.writer, &buffer[..HEADER + piece.len()]).is_err() {
+        if channel.writer.send(&buffer[..HEADER + piece.len()]).is_err() {
             break;
         }
         further = true;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::collector::{self, Descriptor, Link, LogFile, Tee};
+use crate::collector::{self, FrameWriter, Link, LogFile, Tee};
 use crate::config::{Config, StartError};
 use crate::frame::{Nonce, Severity};
 use crate::lock::{Contention, LockError, PipelineLock};
@@ -136,6 +136,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
             return Err(StartError::Capture(error));
         }
     };
+    let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
     let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started, link, lock };
     end_at_exit();
     let pid = std::process::id();
@@ -150,6 +151,10 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         (false, false) => "; no logger installed (logger = false)",
     };
     logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{logger}", lock_path.display()));
+    if let Some(error) = no_terminal {
+        let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
+        logger::note(Severity::Warn, &text);
+    }
     if !bad_directives.is_empty() {
         logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
     }
@@ -158,7 +163,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
 }
 
 /// Points the standard descriptors at the collector, once that is ready; returns the way for records.
-fn capture(link: &Link) -> std::io::Result<Descriptor> {
+fn capture(link: &Link) -> std::io::Result<FrameWriter> {
     let writer = link.record_writer()?;
     link.wait_until_ready()?;
     link.capture()?;

@@ -107,6 +107,10 @@ fn main() -> ExitCode {
         "prompt" => prompt(),
         "writers" => writers(number),
         "blocks" => blocks(number),
+        "show" => guarded_show(),
+        "show_bare" => show(),
+        "sizes" => sizes(),
+        "signalled_records" => signalled_records(number),
         "eat_memory" => eat_memory(),
         _ => return ExitCode::from(64),
     }
@@ -515,12 +519,13 @@ fn race(milliseconds: u64) {
     println!("{sections} {overlaps} {after_removal}");
 }
 
-/// A timer's signal every millisecond, with a handler and without `SA_RESTART`, while the lock is taken, waited for, held.
-fn signal_storm() {
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+/// A timer's signal every millisecond, with a handler and without `SA_RESTART`.
+fn start_signal_storm() {
     extern "C" fn count(_: libc::c_int) {
         SIGNALS.fetch_add(1, Ordering::Relaxed);
     }
-    static SIGNALS: AtomicU64 = AtomicU64::new(0);
     let millisecond = libc::timeval { tv_sec: 0, tv_usec: 1000 };
     // SAFETY: the handler adds to an atomic.
     unsafe {
@@ -530,6 +535,11 @@ fn signal_storm() {
         let timer = libc::itimerval { it_interval: millisecond, it_value: millisecond };
         libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut());
     }
+}
+
+/// While the lock is taken, waited for, held.
+fn signal_storm() {
+    start_signal_storm();
     let path = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap()).join("storm.lock");
     let start = std::time::Instant::now();
     let mut rounds = 0;
@@ -761,4 +771,70 @@ fn writers(rounds: u64) {
 fn blocks(rounds: u64) {
     let block = vec![b'b'; 65_536];
     (0..rounds).for_each(|_| unbuffered_stdout().write_all(&block).unwrap());
+}
+
+/// What a person sees: colours where there is a terminal, a progress bar on standard error, a child's output.
+fn show() {
+    use std::io::IsTerminal;
+    let (stdout, stderr) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+    println!("stdout {stdout}, stderr {stderr}");
+    let (red, reset) = if stdout { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    println!("{red}red{reset} and not\ttab");
+    // So few draws that none is left out for having come too soon.
+    let bar = indicatif::ProgressBar::new(8);
+    (0..8).for_each(|_| bar.inc(1));
+    bar.finish_and_clear();
+    eprintln!("{red}warning{reset}");
+    let child = "[ -t 1 ]; echo child: stdout $?; [ -t 2 ]; echo child: stderr $? >&2; stty size <&1 || echo none";
+    Command::new("sh").args(["-c", child]).stdin(std::process::Stdio::null()).status().unwrap();
+    print!("no newline");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn guarded_show() {
+    show();
+}
+
+fn terminal_size() -> (u16, u16) {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the size is written.
+    unsafe { libc::ioctl(1, libc::TIOCGWINSZ, &raw mut size) };
+    (size.ws_row, size.ws_col)
+}
+
+/// Prints the terminal's size, and again on each SIGWINCH, until told to end.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn sizes() {
+    extern "C" fn resized(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: the handler adds to an atomic.
+    unsafe { libc::signal(libc::SIGWINCH, resized as *const () as usize) };
+    let directory = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
+    let mut told = u64::MAX;
+    while !directory.join("go").exists() {
+        let signals = SIGNALS.load(Ordering::SeqCst);
+        if signals != told {
+            told = signals;
+            println!("{:?}", terminal_size());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Records about and above the size of a frame, from four threads, in a storm of signals.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "10GB", console_level = "off")]
+fn signalled_records(rounds: u64) {
+    start_signal_storm();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let length = [4040, 4096, 5000, 9000][round as usize % 4];
+                    log::info!("{thread} {round} {}", "r".repeat(length));
+                }
+            });
+        }
+    });
+    println!("{} signals", SIGNALS.load(Ordering::Relaxed));
 }

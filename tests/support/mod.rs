@@ -1,6 +1,8 @@
 //! Starts the program under test in a directory of its own and reads what it left there.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod terminal;
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;

@@ -62,6 +62,10 @@ impl Console {
         Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0 }
     }
 
+    pub(super) fn descriptor(&self) -> Option<&OwnedFd> {
+        self.descriptor.as_ref()
+    }
+
     pub(super) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
         match &self.way {
             #[cfg(target_os = "linux")]

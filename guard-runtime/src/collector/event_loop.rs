@@ -10,7 +10,7 @@ use super::keeper::{self, Message};
 use super::lines::{LineShaper, MAX_LINE};
 use super::link::Answer;
 use super::output::Output;
-use super::{number, spawn, stamp};
+use super::{number, spawn, stamp, terminal};
 use crate::frame::{Decoder, Frame, Nonce, Severity, Step};
 
 /// Bytes read at once.
@@ -24,6 +24,8 @@ const CLOSING_ROOM: usize = MAX_LINE;
 pub(super) struct Stream {
     /// `None` once the stream has ended. The rest stays: nothing may be freed in a helper.
     reader: Option<OwnedFd>,
+    /// A pseudo-terminal; a pipe otherwise.
+    is_terminal: bool,
     shaper: LineShaper,
     /// Which console its printed bytes go to.
     console: usize,
@@ -40,9 +42,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(reader: OwnedFd, name: [u8; 3]) -> Self {
+    pub(super) fn new(reader: OwnedFd, name: [u8; 3], is_terminal: bool) -> Self {
         Self {
             reader: Some(reader),
+            is_terminal,
             shaper: LineShaper::new(name),
             console: usize::from(name == *b"ERR"),
             input: vec![0; READ_ROOM],
@@ -244,6 +247,7 @@ impl Collector {
                 spawn::exit(0);
             }
             let ready = self.wait();
+            self.follow_resizes();
             if ready.keeper_is_gone {
                 self.replace_keeper();
             }
@@ -256,7 +260,7 @@ impl Collector {
             }
             let (mut read, mut filled) = (false, false);
             for index in 0..2 {
-                if ready.streams[index] {
+                if ready.streams[index] || ends && self.has_terminal(index) {
                     read = true;
                     filled |= self.read(index);
                 }
@@ -295,7 +299,8 @@ impl Collector {
             Some(descriptor) => PollFd::new(descriptor, flags),
             None => PollFd::new(self.output.log_directory(), nothing),
         });
-        while poll(&mut polled, None) == Err(Errno::INTR) {}
+        let asks_for_size = self.run.is_some() && (self.has_terminal(0) || self.has_terminal(1));
+        while poll(&mut polled, asks_for_size.then_some(&terminal::RESIZE_CHECK)) == Err(Errno::INTR) {}
         let [control, pidfd, keeper, stdout, stderr, ..] = polled.map(|polled| polled.revents());
         Ready {
             control,
@@ -317,20 +322,53 @@ impl Collector {
     fn read(&mut self, index: usize) -> bool {
         let Some(stream) = &mut self.streams[index] else { return false };
         let Some(reader) = &stream.reader else { return false };
-        let held = stream.held;
-        let room = READ_ROOM - held;
-        match rustix::io::read(reader, &mut stream.input[held..]) {
-            Err(Errno::INTR | Errno::AGAIN) => false,
-            Ok(0) | Err(_) => {
+        let mut end = stream.held;
+        // A pipe gives at once what it has; a terminal gives a page at a time.
+        let outcome = loop {
+            match rustix::io::read(reader, &mut stream.input[end..]) {
+                Ok(0) => break Err(Errno::IO),
+                Ok(count) => end += count,
+                Err(Errno::INTR) => continue,
+                Err(error) => break Err(error),
+            }
+            if !stream.is_terminal || end == READ_ROOM {
+                break Ok(());
+            }
+        };
+        let (count, filled) = (end - stream.held, end == READ_ROOM);
+        stream.left = stream.left.map(|left| left.saturating_sub(count as u64));
+        if count > 0 {
+            // A read that did not fill its room emptied the pipe, and frames come whole: none is cut at its end. On a
+            // terminal one may be.
+            stream.digest(end, filled || stream.is_terminal, &self.decoder, &mut self.output);
+        }
+        match outcome {
+            Ok(()) => {}
+            // Nothing is on its way either: the kernel looks there before it says so (n_tty_read).
+            Err(Errno::AGAIN) => stream.left = stream.left.map(|_| 0),
+            Err(_) => {
                 stream.reader = None;
                 stream.finish(&self.decoder, &mut self.output);
-                false
             }
-            Ok(count) => {
-                stream.left = stream.left.map(|left| left.saturating_sub(count as u64));
-                // A read that did not fill its room emptied the pipe, and frames come whole: none is cut at its end.
-                stream.digest(held + count, count == room, &self.decoder, &mut self.output);
-                count == room
+        }
+        filled
+    }
+
+    fn has_terminal(&self, index: usize) -> bool {
+        self.streams[index].as_ref().is_some_and(|stream| stream.is_terminal && stream.reader.is_some())
+    }
+
+    /// The program has heard of the change already, and asked too early perhaps: it is told again.
+    fn follow_resizes(&self) {
+        for stream in self.streams.iter().flatten().filter(|stream| stream.is_terminal) {
+            if let (Some(real), Some(ours)) = (self.output.console(stream.console), &stream.reader)
+                && terminal::follow_resize(real, ours)
+                && let Some(pidfd) = self.run.as_ref().and_then(|run| run.pidfd.as_ref())
+            {
+                #[cfg(target_os = "linux")]
+                let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::WINCH);
+                #[cfg(not(target_os = "linux"))]
+                let _ = pidfd;
             }
         }
     }
@@ -340,7 +378,9 @@ impl Collector {
     fn measure_what_is_left(&mut self) {
         for stream in self.streams.iter_mut().flatten() {
             if let (None, Some(reader)) = (stream.left, &stream.reader) {
-                stream.left = Some(rustix::io::ioctl_fionread(reader).unwrap_or(0));
+                let unread = rustix::io::ioctl_fionread(reader).unwrap_or(0);
+                // Of a terminal, that is not all: some is on its way.
+                stream.left = Some(if stream.is_terminal { terminal::ROOM } else { unread });
             }
         }
     }

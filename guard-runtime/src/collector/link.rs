@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::descriptor::{Descriptor, same_place};
+use super::signals::Blocked;
 use super::spawn;
 use crate::frame::{Frame, HEADER, Nonce, write_header};
 
@@ -24,9 +25,28 @@ pub(super) enum Answer {
     Lingers = b'L' as isize,
 }
 
+/// Writes frames into a stream.
+pub(crate) struct FrameWriter {
+    descriptor: Descriptor,
+    is_terminal: bool,
+}
+
+impl FrameWriter {
+    pub(super) fn new(descriptor: OwnedFd, is_terminal: bool) -> Self {
+        Self { descriptor: Descriptor::new(descriptor), is_terminal }
+    }
+
+    /// Only the helpers' death makes this fail, and then nobody is there to be told.
+    pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Errno> {
+        // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way.
+        let _blocked = self.is_terminal.then(Blocked::new);
+        send(&self.descriptor, frame)
+    }
+}
+
 /// The write end of one stream.
 pub(super) struct StreamEnd {
-    writer: Descriptor,
+    writer: FrameWriter,
     /// Which standard descriptors it takes the place of: output, error.
     serves: [bool; 2],
     /// Where those led before; `None` where they were closed.
@@ -34,9 +54,8 @@ pub(super) struct StreamEnd {
 }
 
 impl StreamEnd {
-    pub(super) fn new(writer: OwnedFd, serves: [bool; 2], originals: [Option<OwnedFd>; 2]) -> Self {
-        let originals = originals.map(|original| original.map(Descriptor::new));
-        Self { writer: Descriptor::new(writer), serves, originals }
+    pub(super) fn new(writer: FrameWriter, serves: [bool; 2], originals: [Option<OwnedFd>; 2]) -> Self {
+        Self { writer, serves, originals: originals.map(|original| original.map(Descriptor::new)) }
     }
 }
 
@@ -48,21 +67,29 @@ pub(crate) struct Link {
     control: Descriptor,
     acknowledge: Descriptor,
     first_helper: Pid,
+    /// Why a stream that leads to a terminal is a pipe.
+    pub(crate) no_terminal: Option<std::io::Error>,
 }
 
 impl Link {
-    pub(super) fn new(ends: Vec<StreamEnd>, control: OwnedFd, acknowledge: OwnedFd, first_helper: Pid) -> Self {
+    pub(super) fn new(
+        ends: Vec<StreamEnd>,
+        control: OwnedFd,
+        acknowledge: OwnedFd,
+        first_helper: Pid,
+        no_terminal: Option<std::io::Error>,
+    ) -> Self {
         let (control, acknowledge) = (Descriptor::not_for_children(control), Descriptor::new(acknowledge));
-        Self { ends, control, acknowledge, first_helper }
+        Self { ends, control, acknowledge, first_helper, no_terminal }
     }
 
     /// A descriptor of its own for records, in the stream of standard output.
-    pub(crate) fn record_writer(&self) -> std::io::Result<Descriptor> {
+    pub(crate) fn record_writer(&self) -> std::io::Result<FrameWriter> {
         // Out of the way of user code that closes every descriptor and goes on to open files of its own: those get the
         // lowest numbers, and no record shall ever land in them.
-        let writer = &self.ends[0].writer;
-        let copy = rustix::io::fcntl_dupfd_cloexec(writer, 100).or_else(|_| rustix::io::fcntl_dupfd_cloexec(writer, 3));
-        Ok(Descriptor::new(copy?))
+        let FrameWriter { descriptor, is_terminal } = &self.ends[0].writer;
+        let copy = |least| rustix::io::fcntl_dupfd_cloexec(descriptor, least);
+        Ok(FrameWriter::new(copy(100).or_else(|_| copy(3))?, *is_terminal))
     }
 
     /// Waits until the collector holds nothing but its own. Until then it has a copy of the lock, and a run that dies at
@@ -78,7 +105,7 @@ impl Link {
     pub(crate) fn capture(&self) -> Result<(), Errno> {
         for end in &self.ends {
             for index in (0..2).filter(|&index| end.serves[index]) {
-                point_standard(index, &end.writer)?;
+                point_standard(index, &end.writer.descriptor)?;
             }
         }
         Ok(())
@@ -88,16 +115,15 @@ impl Link {
     /// console have everything. Returns at once where no helper is left.
     pub(crate) fn finish(self, nonce: &Nonce, closing_line: &[u8]) {
         self.restore();
-        let Self { ends, control, acknowledge, first_helper } = self;
+        let Self { ends, control, acknowledge, first_helper, .. } = self;
         if !control.is_ours() || !acknowledge.is_ours() {
             // The user's code has closed descriptors that it does not know. The collector ends the run with this process.
             return;
         }
         let mut marker = [0; HEADER];
         write_header(&mut marker, nonce, &Frame::End);
-        for end in ends.iter().filter(|end| end.writer.is_ours()) {
-            // Only the helpers' death makes this fail, and then nobody is there to be told.
-            let _ = send(&end.writer, &marker);
+        for end in ends.iter().filter(|end| end.writer.descriptor.is_ours()) {
+            let _ = end.writer.send(&marker);
         }
         drop(ends);
         let _ = send(&control, closing_line);
@@ -115,7 +141,8 @@ impl Link {
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.
     fn restore(&self) {
         for end in &self.ends {
-            let is_still_there = |index: &usize| end.serves[*index] && same_place(STANDARD[*index](), &end.writer);
+            let is_still_there =
+                |index: &usize| end.serves[*index] && same_place(STANDARD[*index](), &end.writer.descriptor);
             for index in (0..2).filter(is_still_there) {
                 match &end.originals[index] {
                     Some(original) if original.is_ours() => drop(point_standard(index, original)),
@@ -153,7 +180,7 @@ fn close_standard(index: usize) {
 }
 
 /// Writes it all, also where the user's code has made the shared description non-blocking.
-pub(crate) fn send(writer: &impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
+fn send(writer: &impl AsFd, bytes: &[u8]) -> Result<(), Errno> {
     let mut rest = bytes;
     while !rest.is_empty() {
         match rustix::io::write(writer, rest) {

@@ -12,8 +12,10 @@ mod link;
 mod log_file;
 mod output;
 mod screen;
+mod signals;
 mod spawn;
 mod stamp;
+mod terminal;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -28,7 +30,7 @@ use output::Output;
 
 pub(crate) use descriptor::{Descriptor, above_standard};
 pub(crate) use lines::line;
-pub(crate) use link::{Link, send};
+pub(crate) use link::{FrameWriter, Link};
 pub(crate) use log_file::{LogFile, file_kind};
 pub(crate) use stamp::{now, text as stamp_text};
 
@@ -55,18 +57,19 @@ pub enum Tee {
 pub(crate) fn start(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
     let originals = [original(rustix::stdio::stdout())?, original(rustix::stdio::stderr())?];
     let one_place = descriptor::same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
+    let mut no_terminal = None;
     let (streams, ends) = match (tee, one_place) {
         (Tee::Both, true) => {
-            let (stream, end) = stream(*b"OUT", &originals, [true, true])?;
+            let (stream, end) = stream(*b"OUT", &originals, [true, true], &mut no_terminal)?;
             ([Some(stream), None], vec![end])
         }
         (Tee::Both, false) => {
-            let (stdout, stdout_end) = stream(*b"OUT", &originals, [true, false])?;
-            let (stderr, stderr_end) = stream(*b"ERR", &originals, [false, true])?;
+            let (stdout, stdout_end) = stream(*b"OUT", &originals, [true, false], &mut no_terminal)?;
+            let (stderr, stderr_end) = stream(*b"ERR", &originals, [false, true], &mut no_terminal)?;
             ([Some(stdout), Some(stderr)], vec![stdout_end, stderr_end])
         }
         (Tee::Stdout | Tee::None, _) => {
-            let (stream, end) = stream(*b"OUT", &originals, [tee == Tee::Stdout, false])?;
+            let (stream, end) = stream(*b"OUT", &originals, [tee == Tee::Stdout, false], &mut no_terminal)?;
             ([Some(stream), None], vec![end])
         }
     };
@@ -82,14 +85,36 @@ pub(crate) fn start(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
         own_pidfd()?,
     );
     let first = spawn::spawn(spawn::Parent::Caller, || collector.start())?;
-    Ok(Link::new(ends, control, acknowledge, first))
+    Ok(Link::new(ends, control, acknowledge, first, no_terminal))
 }
 
-fn stream(name: [u8; 3], originals: &[Option<OwnedFd>; 2], serves: [bool; 2]) -> io::Result<(Stream, StreamEnd)> {
-    let (reader, writer) = pipe()?;
-    let _ = fcntl_setpipe_size(&writer, PIPE_ROOM);
+/// A pipe, or a pseudo-terminal in the place of a terminal; why there is none, where there should be.
+fn stream(
+    name: [u8; 3],
+    originals: &[Option<OwnedFd>; 2],
+    serves: [bool; 2],
+    no_terminal: &mut Option<io::Error>,
+) -> io::Result<(Stream, StreamEnd)> {
+    let served = (0..2).filter(|&index| serves[index]).find_map(|index| originals[index].as_ref());
+    let terminal = match served.filter(|place| rustix::termios::isatty(place)).map(terminal::open_like) {
+        Some(Ok(terminal)) => Some(terminal),
+        Some(Err(error)) => {
+            *no_terminal = Some(error);
+            None
+        }
+        None => None,
+    };
+    let is_terminal = terminal.is_some();
+    let (reader, writer) = match terminal {
+        Some(terminal) => terminal,
+        None => pipe()?,
+    };
+    if !is_terminal {
+        let _ = fcntl_setpipe_size(&writer, PIPE_ROOM);
+    }
     let copy = |index: usize| originals[index].as_ref().filter(|_| serves[index]).map(OwnedFd::try_clone).transpose();
-    Ok((Stream::new(reader, name), StreamEnd::new(writer, serves, [copy(0)?, copy(1)?])))
+    let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), serves, [copy(0)?, copy(1)?]);
+    Ok((Stream::new(reader, name, is_terminal), end))
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

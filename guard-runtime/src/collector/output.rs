@@ -53,6 +53,10 @@ impl Output {
         [self.consoles[0].stalled(), self.consoles[1].stalled()]
     }
 
+    pub(super) fn console(&self, console: usize) -> Option<&OwnedFd> {
+        self.consoles[if self.one_console { 0 } else { console }].descriptor()
+    }
+
     /// In a keeper that takes over.
     pub(super) fn forget_the_unwritten(&mut self) {
         self.batch.clear();

@@ -1,10 +1,11 @@
 //! Processes: how a helper is forked from a program that may have threads, and what it keeps.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
 use rustix::process::Pid;
+
+use super::signals::Blocked;
 
 /// Whose child a new helper is.
 #[derive(Clone, Copy)]
@@ -25,27 +26,15 @@ pub(crate) enum Parent {
 ///
 /// # Errors
 /// As clone(2) and fork(2): `EAGAIN` at a process limit, `ENOMEM`.
-#[allow(unsafe_code)]
 pub(crate) fn spawn(parent: Parent, body: impl FnOnce()) -> io::Result<Pid> {
-    let mut everything = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset initialises the set it is given.
-    unsafe { libc::sigfillset(everything.as_mut_ptr()) };
-    // SAFETY: the first set was filled above, the second is written by the call.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, everything.as_ptr(), before.as_mut_ptr()) };
-    let forked = match fork(parent) {
-        Ok(None) => {
-            // A panic would unwind into the code that we were forked from: it ends here instead.
-            let _unwinding = ExitOnDrop;
-            body();
-            exit(70)
-        }
-        Ok(Some(child)) => Ok(child),
-        Err(error) => Err(error),
-    };
-    // SAFETY: `before` was written by the first call.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    forked
+    let _blocked = Blocked::new();
+    if let Some(child) = fork(parent)? {
+        return Ok(child);
+    }
+    // A panic would unwind into the code that we were forked from: it ends here instead.
+    let _unwinding = ExitOnDrop;
+    body();
+    exit(70)
 }
 
 /// Ends a helper at once: no `atexit` handler, no destructor.

@@ -1,0 +1,100 @@
+//! A terminal for the program under test: this is the emulator.
+#![allow(unsafe_code, reason = "terminals are system calls")]
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread::JoinHandle;
+
+/// A pseudo-terminal of 30 lines and 100 columns.
+pub struct Terminal {
+    pub emulator: File,
+    pub path: PathBuf,
+}
+
+impl Terminal {
+    pub fn new() -> Self {
+        let (mut emulator, mut program) = (0, 0);
+        let null = std::ptr::null_mut();
+        let size = libc::winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: two descriptors are written, which are then ours.
+        let [emulator, program] = unsafe {
+            let opened =
+                libc::openpty(&raw mut emulator, &raw mut program, null, null.cast(), (&raw const size).cast_mut());
+            assert_eq!(opened, 0);
+            [emulator, program].map(|descriptor| {
+                libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+                OwnedFd::from_raw_fd(descriptor)
+            })
+        };
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", program.as_raw_fd())).unwrap();
+        Self { emulator: emulator.into(), path }
+    }
+
+    /// The program's end.
+    pub fn open(&self) -> File {
+        use std::os::unix::fs::OpenOptionsExt;
+        File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&self.path).unwrap()
+    }
+
+    pub fn stdout<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.stdout(self.open())
+    }
+
+    /// All three standard descriptors, and the terminal of a session of its own, as a login has it.
+    pub fn login<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.stdin(self.open()).stdout(self.open()).stderr(self.open());
+        // SAFETY: system calls alone.
+        unsafe {
+            command.pre_exec(|| {
+                assert!(libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0);
+                // A shell has the jobs in its background ignore Ctrl-C, and we may be one.
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            })
+        }
+    }
+
+    /// Starts to read what programs print.
+    pub fn capture(&self) -> Capture {
+        let keeps_open = self.open();
+        let mut emulator = self.emulator.try_clone().unwrap();
+        let thread = std::thread::spawn(move || {
+            let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
+            while let Ok(count) = emulator.read(&mut buffer) {
+                all.extend_from_slice(&buffer[..count]);
+            }
+            all
+        });
+        Capture { thread, keeps_open }
+    }
+
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the size is read.
+        assert_eq!(unsafe { libc::ioctl(self.emulator.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+    }
+
+    /// Every flag, as stty(1) tells them.
+    pub fn flags(&self) -> String {
+        let output = Command::new("stty").arg("-a").arg("-F").arg(&self.path).output().unwrap();
+        super::text(&output.stdout)
+    }
+}
+
+pub struct Capture {
+    thread: JoinHandle<Vec<u8>>,
+    /// A terminal that no program has open is at its end.
+    keeps_open: File,
+}
+
+impl Capture {
+    /// What was printed, once the last program has closed the terminal.
+    pub fn finish(self) -> String {
+        drop(self.keeps_open);
+        super::text(&self.thread.join().unwrap())
+    }
+}

@@ -1,0 +1,232 @@
+//! On a terminal: the program and the person see what they would see without us, and the file reads as the screen did.
+#![allow(missing_docs)]
+#![allow(unsafe_code, reason = "waiting for a stopped process")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use support::terminal::Terminal;
+use support::{Place, before_exec, random, repeat, wait_for};
+
+/// Which of the two standard streams lead to the terminal; the other leads to a file.
+fn shown(place: &Place, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
+    let terminal = Terminal::new();
+    let file = || fs::File::create(place.path("other")).unwrap();
+    let mut command = place.subject(&[mode]);
+    terminal.login(&mut command);
+    if !stdout {
+        command.stdout(file());
+    }
+    if !stderr {
+        command.stderr(file());
+    }
+    let flags = terminal.flags();
+    let capture = terminal.capture();
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    while child.try_wait().unwrap().is_none() {
+        assert_eq!(terminal.flags(), flags, "while it runs");
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(terminal.flags(), flags, "after it");
+    (capture.finish(), fs::read_to_string(place.path("other")).unwrap_or_default())
+}
+
+#[test]
+fn bytes_on_the_terminal_are_those_of_the_bare_program() {
+    for (stdout, stderr) in [(true, true), (true, false), (false, true)] {
+        let place = Place::new();
+        let bare = shown(&place, "show_bare", stdout, stderr);
+        let guarded = shown(&place, "show", stdout, stderr);
+        assert_eq!(guarded, bare, "stdout {stdout}, stderr {stderr}");
+        let all = guarded.0 + &guarded.1;
+        assert!(all.contains(&format!("stdout {stdout}, stderr {stderr}\r\n")) || !stdout, "{all}");
+        assert!(all.contains(&format!("child: stdout {}", u8::from(!stdout))), "{all}");
+        assert!(all.contains(&format!("child: stderr {}", u8::from(!stderr))), "{all}");
+        assert_eq!(all.contains("30 100"), stdout, "the child sees the terminal's size: {all}");
+        assert_eq!(all.contains("\x1b[1;31mred"), stdout, "{all}");
+        assert_eq!(all.contains(" 3/8"), stderr, "the bar: {all}");
+        let log = place.log_text();
+        assert!(!log.contains(['\x1b', '\r']), "{log}");
+        assert!(!log.contains("/8"), "no redraws: {log}");
+        let entries = place.entries();
+        let expected = ["red and not\ttab", "warning", "no newline"];
+        assert!(expected.iter().all(|text| entries.iter().any(|entry| entry == text)), "{entries:?}");
+    }
+}
+
+#[test]
+fn a_resize_is_seen() {
+    let place = Place::new();
+    let terminal = Terminal::new();
+    let capture = terminal.capture();
+    let mut child = terminal.login(&mut place.subject(&["sizes"])).spawn().unwrap();
+    wait_for("the first size", || place.log_text().contains("] (30, 100)\n"));
+    terminal.resize(40, 132);
+    wait_for("the second size", || place.log_text().contains("] (40, 132)\n"));
+    fs::write(place.path("go"), "").unwrap();
+    assert!(child.wait().unwrap().success());
+    drop(capture);
+}
+
+#[test]
+fn kills() {
+    let printed = AtomicU64::new(0);
+    repeat(300, |_| {
+        let place = Place::new();
+        place.make_counters();
+        let terminal = Terminal::new();
+        let capture = terminal.capture();
+        let threads = 1 + random(4);
+        let mut child = terminal.login(&mut place.subject(&["count", &threads.to_string()])).spawn().unwrap();
+        wait_for("the first line", || place.counters()[0] > 0);
+        std::thread::sleep(Duration::from_micros(random(30_000)));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(place.closing_line().contains("run ended without finishing"));
+        let (mut logged, counters) = ([0; 64], place.counters());
+        // A line that was being written at the kill is cut.
+        for entry in place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))) {
+            let mut words = entry.split(' ');
+            let thread: usize = words.next().unwrap().parse().unwrap();
+            let number: u64 = words.nth(1).unwrap().parse().unwrap();
+            assert_eq!(number, logged[thread], "whole, in order, without a gap");
+            logged[thread] += 1;
+        }
+        for (thread, counted) in counters.into_iter().enumerate() {
+            assert!(logged[thread] >= counted, "thread {thread}: {counted} printed, {} logged", logged[thread]);
+            printed.fetch_add(counted, Ordering::Relaxed);
+        }
+        assert!(!capture.finish().is_empty());
+    });
+    println!("300 kills, {} lines printed, 0 lost", printed.into_inner());
+}
+
+/// A signal in the middle of a write would tear a frame: a terminal takes a page at a time.
+fn frames_in_a_storm(rounds: u64) {
+    let place = Place::new();
+    let terminal = Terminal::new();
+    let capture = terminal.capture();
+    let mut child = terminal.login(&mut place.subject(&["signalled_records", &rounds.to_string()])).spawn().unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown = capture.finish();
+    let mut next = [0; 4];
+    for line in fs::read_to_string(place.log()).unwrap().lines().filter_map(|line| line.split_once("] subject: ")) {
+        let mut words = line.1.split(' ');
+        let thread: usize = words.next().unwrap().parse().unwrap();
+        let round: u64 = words.next().unwrap().parse().unwrap();
+        let rest = words.next().unwrap();
+        assert_eq!(round, next[thread]);
+        assert!(rest.len() == [4040, 4096, 5000, 9000][round as usize % 4] && rest.bytes().all(|byte| byte == b'r'));
+        next[thread] += 1;
+    }
+    assert_eq!(next, [rounds; 4]);
+    println!("{} records, {}", 4 * rounds, shown.trim());
+}
+
+#[test]
+fn no_frame_is_torn() {
+    frames_in_a_storm(2500);
+}
+
+#[test]
+#[ignore = "takes a while"]
+fn no_frame_is_torn_for_long() {
+    frames_in_a_storm(25_000);
+}
+
+#[test]
+fn control_c() {
+    let place = Place::new();
+    place.make_counters();
+    let mut terminal = Terminal::new();
+    let flags = terminal.flags();
+    let capture = terminal.capture();
+    let mut child = terminal.login(&mut place.subject(&["count", "1"])).spawn().unwrap();
+    wait_for("lines", || place.counters()[0] > 100);
+    terminal.emulator.write_all(b"\x03").unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
+    assert!(place.closing_line().contains("run ended without finishing"));
+    assert!(place.entries().len() as u64 >= place.counters()[0]);
+    assert_eq!(terminal.flags(), flags);
+    // The terminal drops what it holds at that moment (termios(3), `NOFLSH`), as ever.
+    assert!(capture.finish().contains("^C"));
+}
+
+#[test]
+fn control_z_and_on() {
+    let place = Place::new();
+    place.make_counters();
+    let mut terminal = Terminal::new();
+    let capture = terminal.capture();
+    // A process that is stopped needs a shell to bring it back: without one (an orphaned group) Ctrl-Z does nothing.
+    let mut command = Command::new("bash");
+    let script = format!("set -m; {} slow_flood 30000; jobs; fg; echo status $?", env!("CARGO_BIN_EXE_subject"));
+    command.args(["-c", &script]).env("SUBJECT_DIR", place.path(""));
+    let mut child = terminal.login(&mut command).spawn().unwrap();
+    drop(command);
+    wait_for("lines", || place.log_text().contains("line 00001000"));
+    terminal.emulator.write_all(b"\x1a").unwrap();
+    assert!(child.wait().unwrap().success());
+    let shown = capture.finish();
+    assert!(shown.contains("Stopped") && shown.contains("status 7"), "{}", &shown[shown.len() - 300..]);
+    assert!(place.closing_line().contains("run ended by process::exit"));
+    assert_eq!(support::logged(&place), (0..30_000).collect::<Vec<_>>());
+}
+
+/// The terminal is closed: the program dies of SIGHUP, as it would without us, or goes on under nohup.
+#[test]
+fn hang_up() {
+    for nohup in [false, true] {
+        let place = Place::new();
+        let mut terminal = Terminal::new();
+        let mut command = place.subject(&["slow_flood", "30000"]);
+        terminal.login(&mut command);
+        if nohup {
+            // SAFETY: ignores a signal.
+            before_exec(&mut command, || unsafe {
+                assert!(libc::signal(libc::SIGHUP, libc::SIG_IGN) != libc::SIG_ERR);
+            });
+        }
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        terminal.emulator.read_exact(&mut [0; 5000]).unwrap();
+        drop(terminal);
+        let status = child.wait().unwrap();
+        let closing = place.closing_line();
+        let logged = support::logged(&place);
+        assert!(logged.iter().copied().eq(0..logged.len() as u64));
+        if nohup {
+            assert_eq!((status.code(), logged.len()), (Some(7), 30_000));
+            assert!(closing.contains("run ended by process::exit"));
+            assert!(place.log_text().contains("the console is gone (os error 5)"));
+        } else {
+            assert_eq!(status.signal(), Some(libc::SIGHUP));
+            assert!(closing.contains("run ended without finishing"));
+        }
+    }
+}
+
+/// Where /dev/pts is not to be had there is a pipe, and the log says so.
+#[test]
+#[ignore = "needs root, to mount"]
+fn no_pseudo_terminal() {
+    let place = Place::new();
+    let terminal = Terminal::new();
+    let capture = terminal.capture();
+    let script = format!("mount -t tmpfs none /dev && exec {} flood 100", env!("CARGO_BIN_EXE_subject"));
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).env("SUBJECT_DIR", place.path("")).stdin(Stdio::null());
+    assert!(terminal.stdout(&mut command).status().unwrap().success());
+    drop(command);
+    assert_eq!(support::logged(&place).len(), 100);
+    assert!(place.log_text().contains("[WARN ] guard_runtime: no pseudo-terminal can be had (No such file"));
+    // The terminal drops what it holds at that moment (termios(3), `NOFLSH`), as ever.
+    assert!(capture.finish().contains("^C"));
+}
