@@ -56,7 +56,7 @@ fn load(database: &mut Connection, path: &Path, slow: bool) -> Result<(u64, u64)
                 }
                 Err(why) => {
                     let line = row.position().map_or(0, csv::Position::line);
-                    log::warn!("{}, line {line}: {why:#}; row left out", path.display());
+                    progress.suspend(|| log::warn!("{}, line {line}: {why:#}; row left out", path.display()));
                     rejected += 1;
                 }
             }
