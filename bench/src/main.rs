@@ -1,173 +1,39 @@
 //! Compares the guard with its peers, side by side and interleaved, in one run: medians, and ratios of medians.
 //!
-//! `cargo run --release -p bench [ROUNDS]`. Peers that are not on PATH are left out (Debian: s6, coreutils).
-//! With a first argument that names a job, this program is that job: the same `println!`s under every peer.
+//! `cargo run --release -p bench [ROUNDS]` prints tables and writes `bench/figures.svg`. Peers that are not on PATH are left
+//! out (Debian: apache2-utils, daemontools, runit, s6). With a first argument that names a job, this program is that job.
 
-use std::fs::File;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+mod job;
+mod loggers;
+mod measure;
+mod peers;
+mod plot;
 
-use guard_runtime::locked_pipeline;
+use std::io::Write;
 
-const LOCK: &str = "${BENCH_DIR}/run.lock";
-const LOG: &str = "${BENCH_DIR}/run.log";
-const LINES: u64 = 1_000_000;
-const RECORDS: u64 = 300_000;
+use measure::{Samples, command, cost, place};
+use peers::{Peer, Table};
+use plot::{Bar, Group};
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("lines") => print_lines(),
-        Some("lines-guarded") => guarded_lines(),
-        Some("records-guarded") => guarded_records(),
-        Some("records-fern") => fern_records(),
-        Some("nothing") => {}
-        Some("nothing-guarded") => guarded_nothing(),
-        rounds => compare(rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(9)),
+    let argument = std::env::args().nth(1);
+    if argument.as_deref().is_some_and(job::run) {
+        return;
     }
-}
-
-fn print_lines() {
-    for number in 0..LINES {
-        println!("{number:08} a line of ninety bytes, newline included, as cheap to format as a line can be ..");
+    if let Some("latency") = argument.as_deref() {
+        return latency();
     }
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG)]
-fn guarded_lines() {
-    print_lines();
-}
-
-fn log_records() {
-    for number in 0..RECORDS {
-        log::info!("record {number} of a run that logs a good deal, to see what one costs");
-    }
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG, console_level = "off")]
-fn guarded_records() {
-    log_records();
-}
-
-fn fern_records() {
-    let path = Path::new(&std::env::var_os("BENCH_DIR").expect("BENCH_DIR")).join("fern.log");
-    let format = |out: fern::FormatCallback<'_>, message: &std::fmt::Arguments<'_>, record: &log::Record<'_>| {
-        // The same line as the guard's.
-        let stamp = humantime::format_rfc3339_micros(std::time::SystemTime::now());
-        out.finish(format_args!("{stamp} [{:<5}] {}: {message}", record.level(), record.target()));
-    };
-    fern::Dispatch::new()
-        .format(format)
-        .chain(fern::log_file(path).expect("fern's log"))
-        .apply()
-        .expect("the first logger");
-    log_records();
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG)]
-fn guarded_nothing() {}
-
-/// One way to run a job: a shell command in which `$0` is this program.
-struct Peer {
-    name: &'static str,
-    command: &'static str,
-    needs: &'static str,
-}
-
-/// A job under several peers; the first is the one that the others are compared with.
-struct Table {
-    title: &'static str,
-    repeats: u64,
-    per: (u64, &'static str),
-    peers: &'static [Peer],
-}
-
-const fn peer(name: &'static str, command: &'static str, needs: &'static str) -> Peer {
-    Peer { name, command, needs }
-}
-
-const TABLES: [Table; 3] = [
-    Table {
-        title: "println! of 90 bytes, console on /dev/null, ns a line",
-        repeats: LINES,
-        per: (1, "ns"),
-        peers: &[
-            peer("guard", "\"$0\" lines-guarded >/dev/null", ""),
-            peer("bare, to /dev/null", "\"$0\" lines >/dev/null", ""),
-            peer("bare, to a file", "\"$0\" lines >file", ""),
-            peer("a reader that discards", "\"$0\" lines | \"$1\" 1048576 >/dev/null", ""),
-            peer("tee -a", "\"$0\" lines | tee -a file >/dev/null", "tee"),
-            peer("s6-log T", "\"$0\" lines | s6-log T s5000000 n6 ./s6 >/dev/null", "s6-log"),
-        ],
-    },
-    Table {
-        title: "log::info!, file only, ns a record",
-        repeats: RECORDS,
-        per: (1, "ns"),
-        peers: &[peer("guard", "\"$0\" records-guarded", ""), peer("fern", "\"$0\" records-fern", "")],
-    },
-    Table {
-        title: "start and exit, us",
-        repeats: 1,
-        per: (1000, "us"),
-        peers: &[
-            peer("guard", "nothing-guarded", ""),
-            peer("bare", "nothing", ""),
-            peer("flock -n in front", "flock", "flock"),
-        ],
-    },
-];
-
-fn compare(rounds: usize) {
-    for table in &TABLES {
-        let peers: Vec<&Peer> = table.peers.iter().filter(|peer| is_on_path(peer.needs)).collect();
-        let mut times = vec![Vec::new(); peers.len()];
-        for _ in 0..rounds * if table.repeats == 1 { 20 } else { 1 } {
-            for (peer, times) in peers.iter().zip(&mut times) {
-                times.push(time(peer, table.repeats == 1).as_nanos() as u64 / table.repeats / table.per.0);
-            }
-        }
-        println!("{}", table.title);
-        let ours = median(&mut times[0].clone());
-        for (peer, times) in peers.iter().zip(&mut times) {
-            let middle = median(times);
-            let (least, most) = (times[0], times[times.len() - 1]);
-            let ratio = ours as f64 / middle as f64;
-            println!("  {:<24} {middle:>7} {} ({least}..{most})   guard: {ratio:.2}x", peer.name, table.per.1);
-        }
-    }
-}
-
-/// In a fresh directory. Short jobs are started without a shell, which would cost more than they do.
-fn time(peer: &Peer, direct: bool) -> Duration {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(directory.path().join("s6")).expect("a directory");
-    let program = std::env::current_exe().expect("this program");
-    let mut command = if !direct {
-        let mut command = Command::new("sh");
-        command.args(["-c", peer.command]).arg(&program).arg(discarder(&program));
-        command
-    } else if peer.command == "flock" {
-        let mut command = Command::new("flock");
-        command.args(["-n", "lock"]).arg(&program).arg("nothing");
-        command
-    } else {
-        let mut command = Command::new(&program);
-        command.arg(peer.command);
-        command
-    };
-    command.current_dir(directory.path()).env("BENCH_DIR", directory.path()).stdin(Stdio::null());
-    command.stdout(File::create("/dev/null").expect("/dev/null"));
-    let start = Instant::now();
-    let status = command.status().expect("it starts");
-    let elapsed = start.elapsed();
-    assert!(status.success(), "{} failed: {status}", peer.name);
-    elapsed
-}
-
-/// The cheapest reader there is.
-fn discarder(program: &Path) -> std::path::PathBuf {
-    program.with_file_name("discard")
+    let rounds = argument.and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
+    let mut groups: Vec<Group> = peers::TABLES.iter().map(|table| compare(table, rounds)).collect();
+    groups.push(starts(rounds * 15));
+    survival();
+    latency();
+    println!("\nprivate memory of the collector, at most: {} kB", measure::collector_memory());
+    growth(rounds);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/figures.svg");
+    groups.retain(|group| !group.title.contains("threads") && !group.title.contains("Python"));
+    std::fs::write(path, plot::svg(&groups)).expect("the plot");
+    println!("\nthe plot: {path}");
 }
 
 fn is_on_path(program: &str) -> bool {
@@ -176,7 +42,129 @@ fn is_on_path(program: &str) -> bool {
             .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()))
 }
 
-fn median(times: &mut [u64]) -> u64 {
-    times.sort_unstable();
-    times[times.len() / 2]
+/// `COUNT` lines of 90 bytes in a file.
+fn write_input(place: &std::path::Path, lines: u64) {
+    let file = std::fs::File::create(place.join("input")).expect("the input");
+    let mut file = std::io::BufWriter::new(file);
+    for number in 0..lines {
+        writeln!(file, "{number:08} {}", "x".repeat(80)).expect("the input");
+    }
+}
+
+fn compare(table: &Table, rounds: usize) -> Group {
+    let peers: Vec<&Peer> = table.peers.iter().filter(|peer| is_on_path(peer.needs)).collect();
+    let mut times = vec![(Samples::default(), Samples::default()); peers.len()];
+    for _ in 0..rounds {
+        for (peer, (time, processor)) in peers.iter().zip(&mut times) {
+            let place = place();
+            if let Some((_, lines)) = table.environment.iter().find(|(name, _)| *name == "INPUT") {
+                write_input(place.path(), lines.parse().expect("a number"));
+            }
+            let mut command = command(place.path(), &["sh", "-c", peer.command]);
+            let cost = cost(command.envs(table.environment.iter().copied()));
+            time.push(cost.time.as_nanos() as u64 / table.count);
+            processor.push(cost.processor.as_nanos() as u64 / table.count);
+        }
+    }
+    let rows = peers.iter().map(|peer| peer.name).zip(&times);
+    report(&format!("{}: ns each (and ns of all processors)", table.title), "ns", rows)
+}
+
+/// Prints a table, the guard's row first, and returns it as bars.
+fn report<'a>(
+    title: &str,
+    unit: &'static str,
+    rows: impl Iterator<Item = (&'a str, &'a (Samples, Samples))> + Clone,
+) -> Group {
+    println!("\n{title}");
+    let (_, ours) = rows.clone().next().expect("the guard's row");
+    let mut bars = Vec::new();
+    for (name, (time, processor)) in rows {
+        let (median, (least, most)) = (time.median(), time.range());
+        let ratio = |ours: &Samples, theirs: &Samples| ours.median() as f64 / theirs.median().max(1) as f64;
+        println!(
+            "  {name:<24} {median:>7} {unit} ({least}..{most})  guard: {:.2}x   processor {:>6}  guard: {:.2}x",
+            ratio(&ours.0, time),
+            processor.median(),
+            ratio(&ours.1, processor)
+        );
+        bars.push(Bar { name: name.to_owned(), value: median as f64 });
+    }
+    Group { title: title.to_owned(), unit, bars }
+}
+
+fn starts(rounds: usize) -> Group {
+    let mut times = vec![(Samples::default(), Samples::default()); peers::STARTS.len()];
+    for _ in 0..rounds {
+        for ((_, words), (time, processor)) in peers::STARTS.iter().zip(&mut times) {
+            let place = place();
+            let cost = cost(&mut command(place.path(), words));
+            time.push(cost.time.as_nanos() as u64 / 1000);
+            processor.push(cost.processor.as_nanos() as u64 / 1000);
+        }
+    }
+    report("start and exit: us", "us", peers::STARTS.iter().map(|(name, _)| *name).zip(&times))
+}
+
+fn survival() {
+    println!("\nrecords that had been logged and are in no file, after kill -9 at 8 moments: the most");
+    for logger in peers::KILLED {
+        let lost = measure::lost_to_a_kill(logger);
+        println!("  {logger:<24} {lost:>7}   {}", if lost == 0 { "survives" } else { "loses its buffer" });
+    }
+}
+
+fn latency() {
+    println!("\nfrom println! to the byte on the console: us");
+    let loads = [("idle", None), ("load", Some("100")), ("full speed", Some("0"))];
+    for (name, load) in loads {
+        for (whose, job) in [("guard", "ticks-guarded"), ("bare", "ticks")] {
+            let samples = measure::latency(job, load);
+            let (median, high, most) = (samples.median(), samples.at(99), samples.range().1);
+            println!("  {:<24} median {median:>5}, 99 of 100 under {high:>5}, most {most}", format!("{whose}, {name}"));
+        }
+    }
+}
+
+/// What a line costs as the work grows.
+fn growth(rounds: usize) {
+    println!("\nns a line of 90 bytes, as the work grows");
+    let cases = [
+        ("10,000 lines", 10_000, "5000000", "5"),
+        ("100,000 lines", 100_000, "5000000", "5"),
+        ("1,000,000 lines", 1_000_000, "5000000", "5"),
+        ("10,000,000 lines", 10_000_000, "5000000", "5"),
+        ("100,000,000 lines", 100_000_000, "5000000", "5"),
+        ("1,000,000, no backup", 1_000_000, "5000000", "0"),
+        ("1,000,000, 999 backups", 1_000_000, "5000000", "999"),
+        ("1,000,000, log of 1 MB", 1_000_000, "1000000", "5"),
+        ("1,000,000, log of 1 GB", 1_000_000, "2000000000", "5"),
+    ];
+    let mut times = vec![Samples::default(); cases.len()];
+    for round in 0..rounds {
+        for ((name, count, max_size, backups), times) in cases.iter().zip(&mut times) {
+            if *count > 1_000_000 && round > 0 && (*count > 10_000_000 || round > 2) {
+                continue;
+            }
+            let place = place();
+            // As many as there will be, and a log that has grown already.
+            for number in 1..=backups.parse::<u32>().expect("a number") {
+                std::fs::write(place.path().join(format!("run.log.{number}")), "").expect("a backup");
+            }
+            let log = std::fs::File::create(place.path().join("run.log")).expect("the log");
+            if name.ends_with("1 GB") {
+                log.set_len(1_000_000_000).expect("a large log");
+            }
+            let mut command = command(place.path(), &["$BENCH", "lines-guarded"]);
+            command.env("COUNT", count.to_string()).env("MAX_SIZE", max_size).env("BACKUPS", backups);
+            // What the start costs is another table's.
+            let nothing = cost(&mut measure::command(place.path(), &["$BENCH", "nothing-guarded"])).time;
+            let time = cost(&mut command).time.saturating_sub(nothing);
+            times.push(time.as_nanos() as u64 / count);
+        }
+    }
+    for ((name, ..), times) in cases.iter().zip(&times) {
+        let (least, most) = times.range();
+        println!("  {name:<24} {:>5} ({least}..{most})", times.median());
+    }
 }
