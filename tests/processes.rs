@@ -193,6 +193,25 @@ fn a_thousand_runs_leave_nothing_behind() {
     many_runs_in_a_busy_process(1000);
 }
 
+/// To free a file takes time: the keeper has it open, so that the collector's rotation does not wait for that.
+#[test]
+fn the_keeper_frees_what_a_rotation_removes() {
+    let place = Place::new();
+    fs::create_dir(place.path("logs")).unwrap();
+    (1..=60).for_each(|number| fs::write(place.path(&format!("logs/run.log.{number}")), "old\n").unwrap());
+    let mut child = place.subject(&["rotations", "20000"]).stdout(Stdio::null()).spawn().unwrap();
+    let keeper = helper(child.id(), "guard-keeper");
+    fs::write(place.path("go"), "").unwrap();
+    let holds = || {
+        let Ok(directory) = fs::read_dir(format!("/proc/{keeper}/fd")) else { return false };
+        let targets = directory.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        targets.filter(|path| path.display().to_string().contains("run.log")).count() == 1
+    };
+    wait_for("the oldest backup in the keeper's hands", holds);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(place.log_files().len(), 61);
+}
+
 /// Kilobytes that the collector does not share with the run, at most.
 #[test]
 fn the_collector_is_small() {

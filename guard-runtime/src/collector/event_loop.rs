@@ -266,6 +266,7 @@ impl Collector {
                 }
             }
             self.output.flush();
+            self.tell_keeper_of_rotation();
             if ends && self.streams.iter().flatten().all(Stream::is_drained) {
                 self.write_closing_line();
             }

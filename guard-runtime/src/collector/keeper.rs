@@ -21,6 +21,8 @@ pub(super) enum Message {
     Closing = b'c' as isize,
     /// It stands in the log.
     Closed = b'C' as isize,
+    /// The log was rotated.
+    Rotated = b'R' as isize,
     /// All is done.
     Quit = b'Q' as isize,
 }
@@ -56,6 +58,16 @@ impl Collector {
         }
     }
 
+    /// The keeper has time for what a rotation would otherwise wait for.
+    pub(super) fn tell_keeper_of_rotation(&mut self) {
+        if self.output.take_rotated()
+            // A stopped keeper must not stop us when its pipe is full.
+            && self.lifeline.as_ref().is_some_and(|lifeline| rustix::io::ioctl_fionread(lifeline) == Ok(0))
+        {
+            self.tell_keeper(Message::Rotated);
+        }
+    }
+
     fn stand_by(&mut self, lifeline: OwnedFd, collector: Pid) -> ! {
         set_name(c"guard-keeper");
         // Our copy of the collector's end, which would keep the pipe from ever ending.
@@ -68,6 +80,7 @@ impl Collector {
                 Ok(0) | Err(_) => break,
                 Ok(_) if byte[0] == Message::Closing as u8 => self.note_phase(Phase::Closing),
                 Ok(_) if byte[0] == Message::Closed as u8 => self.note_phase(Phase::Closed),
+                Ok(_) if byte[0] == Message::Rotated as u8 => self.output.hold_next_removed(),
                 Ok(_) => spawn::exit(0),
             }
         }
@@ -77,6 +90,7 @@ impl Collector {
 
     fn take_over(&mut self, dead: Pid) -> ! {
         self.forget_the_unwritten();
+        self.output.release_log();
         // First of all: this one may be killed too.
         self.fork_keeper();
         let dead = dead.as_raw_nonzero();

@@ -24,6 +24,7 @@ const LOCK_PATIENCE_MS: u32 = 100;
 pub(crate) struct Appended {
     /// Bytes that could not be written, and why.
     pub(crate) lost: Option<(usize, Errno)>,
+    pub(crate) rotated: bool,
     /// The file is past its size and could not be rotated.
     pub(crate) unrotated: Option<Errno>,
 }
@@ -35,6 +36,8 @@ pub(crate) struct LogFile {
     backup_names: [BackupName; 2],
     /// `None` while a keeper stands by (an old log must not stay open behind everyone's back).
     file: Option<OwnedFd>,
+    /// See [`Self::hold_next_removed`].
+    next_removed: Option<OwnedFd>,
     identity: (u64, u64),
     mode_and_owner: (u32, u32, u32),
     max_size: u64,
@@ -70,6 +73,7 @@ impl LogFile {
             name: CString::new(name.as_bytes())?,
             backup_names: [BackupName::new(name), BackupName::new(name)],
             file: None,
+            next_removed: None,
             identity: (0, 0),
             mode_and_owner: (0, 0, 0),
             max_size,
@@ -92,6 +96,15 @@ impl LogFile {
     /// Closes the file; the next append opens it anew by its path.
     pub(crate) fn release(&mut self) {
         self.file = None;
+        self.next_removed = None;
+    }
+
+    /// In a keeper: opens the file that the next rotation will remove, and closes the one before. A file is freed by who
+    /// closes it last, and to free 5 MB takes ext4 some milliseconds, which the console would have to wait for.
+    pub(crate) fn hold_next_removed(&mut self) {
+        let name = if self.backups == 0 { &*self.name } else { self.backup_names[0].numbered(self.backups) };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+        self.next_removed = rustix::fs::openat(&self.directory, name, flags, Mode::empty()).ok();
     }
 
     /// Appends whole lines, rotating wherever the next one would pass the limit.
@@ -111,7 +124,10 @@ impl LogFile {
             if fitting == 0 {
                 if locked && result.unrotated.is_none() {
                     match self.rotate() {
-                        Ok(()) => continue,
+                        Ok(()) => {
+                            result.rotated = true;
+                            continue;
+                        }
                         Err(error) => result.unrotated = Some(error),
                     }
                 }

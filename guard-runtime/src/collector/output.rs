@@ -24,6 +24,7 @@ pub(super) struct Output {
     /// Bytes that the log could not take, and the last reason.
     missing: Option<(u64, Errno)>,
     told_unrotated: bool,
+    rotated: bool,
 }
 
 impl Output {
@@ -40,6 +41,7 @@ impl Output {
             one_console,
             missing: None,
             told_unrotated: false,
+            rotated: false,
         })
     }
 
@@ -75,6 +77,16 @@ impl Output {
     /// Keeps no log file open; the next line opens it anew.
     pub(super) fn release_log(&mut self) {
         self.log.release();
+    }
+
+    /// In a keeper.
+    pub(super) fn hold_next_removed(&mut self) {
+        self.log.hold_next_removed();
+    }
+
+    /// Whether the log was rotated since this was last asked.
+    pub(super) fn take_rotated(&mut self) -> bool {
+        std::mem::take(&mut self.rotated)
     }
 
     /// Printed bytes, which become lines of the log.
@@ -160,6 +172,7 @@ impl Output {
         }
         let appended = self.log.append(self.batch.lines());
         self.batch.clear();
+        self.rotated |= appended.rotated;
         if let Some((bytes, error)) = appended.lost {
             let before = self.missing.map_or(0, |(before, _)| before);
             self.missing = Some((before + bytes as u64, error));
