@@ -12,13 +12,14 @@ use guard_runtime::locked_pipeline;
 use indicatif::ProgressBar;
 use rusqlite::Connection;
 
-const DATABASE: &str = "logs/weather.sqlite3";
-
-#[locked_pipeline(lock = "${XDG_RUNTIME_DIR:-/tmp}/nightly.lock", log = "logs/nightly.log", level = "info")]
+// systemd sets these variables (examples/deploy/nightly.service); by hand, the defaults hold.
+#[locked_pipeline(lock = "${RUNTIME_DIRECTORY:-/tmp}/nightly.lock", log = "${LOGS_DIRECTORY:-logs}/nightly.log")]
 fn main() -> Result<()> {
     let slow = std::env::args().any(|argument| argument == "--slow");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
-    let mut database = Connection::open(DATABASE).with_context(|| format!("cannot open {DATABASE}"))?;
+    let directory = std::env::var_os("STATE_DIRECTORY").unwrap_or_else(|| "logs".into());
+    let path = Path::new(&directory).join("weather.sqlite3");
+    let mut database = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     database.execute_batch(
         "CREATE TABLE IF NOT EXISTS weather (
             date TEXT PRIMARY KEY, precipitation REAL, temp_max REAL, temp_min REAL, wind REAL, kind TEXT)",
@@ -29,9 +30,10 @@ fn main() -> Result<()> {
     }
     print_summary(&database)?;
     // A child process prints too, and is captured like everything else.
-    let status = Command::new("du").args(["-h", DATABASE]).status().context("cannot run du")?;
+    let status = Command::new("du").arg("-h").arg(&path).status().context("cannot run du")?;
     ensure!(status.success(), "du: {status}");
-    println!("the log is {}", Path::new("logs/nightly.log").canonicalize()?.display());
+    let directory = std::env::var_os("LOGS_DIRECTORY").unwrap_or_else(|| "logs".into());
+    println!("the log is {}", Path::new(&directory).join("nightly.log").canonicalize()?.display());
     Ok(())
 }
 

@@ -44,8 +44,8 @@ const THREADS: [Peer; 3] = [
 pub(crate) const TABLES: [Table; 9] = [
     Table {
         title: "println!, lines of 90 bytes",
-        environment: &[("COUNT", "500000"), ("SIZE", "90")],
-        count: 500_000,
+        environment: &[("COUNT", "1000000"), ("SIZE", "90")],
+        count: 1_000_000,
         peers: &LINES,
     },
     Table {
@@ -88,9 +88,9 @@ pub(crate) const TABLES: [Table; 9] = [
         peers: &THREADS,
     },
     Table {
-        title: "a child at full speed: cat of 180 MB in lines of 90 bytes",
-        environment: &[("INPUT", "2000000")],
-        count: 2_000_000,
+        title: "a child at full speed: cat of 700 MB in lines of 90 bytes",
+        environment: &[("INPUT", "7700000")],
+        count: 7_700_000,
         peers: &[
             peer("guard", "$BENCH child-guarded >/dev/null", ""),
             peer("tee -a", "cat input | tee -a file >/dev/null", "tee"),

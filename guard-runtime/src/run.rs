@@ -212,10 +212,11 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
         Ending::Returned(Outcome::Finished) => (Severity::Info, format!("run finished in {elapsed}")),
         Ending::Returned(Outcome::Failed(None)) => (Severity::Error, format!("run failed in {elapsed}")),
         Ending::Returned(Outcome::Failed(Some(why))) => {
-            let (why, cut) = match why.get(..why.floor_char_boundary(LONGEST_ERROR)) {
-                Some(start) if start.len() < why.len() => (start, "…"),
-                _ => (why.as_str(), ""),
-            };
+            let mut end = LONGEST_ERROR.min(why.len());
+            while !why.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (why, cut) = (&why[..end], if end < why.len() { "…" } else { "" });
             (Severity::Error, format!("run failed in {elapsed}: {why}{cut}"))
         }
         Ending::Panicked => (Severity::Error, format!("run panicked in {elapsed}")),

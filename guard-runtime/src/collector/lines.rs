@@ -27,6 +27,16 @@ pub(crate) fn severity_tag(severity: Severity) -> &'static Tag {
     }
 }
 
+/// What stands in front of a line's text.
+type Prefix = [u8; PREFIX];
+
+fn prefix(stamp: &[u8; stamp::LENGTH], tag: Tag) -> Prefix {
+    let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
+    prefix[..stamp::LENGTH].copy_from_slice(stamp);
+    prefix[stamp::LENGTH + 2..stamp::LENGTH + 7].copy_from_slice(&tag);
+    prefix
+}
+
 /// Lines that wait to be written to the log. Never grows past the room it was made with.
 pub(crate) struct Batch(Vec<u8>);
 
@@ -47,15 +57,8 @@ impl Batch {
         self.0.clear();
     }
 
-    fn prefix(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag) {
-        let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
-        prefix[..stamp::LENGTH].copy_from_slice(stamp);
-        prefix[stamp::LENGTH + 2..stamp::LENGTH + 7].copy_from_slice(&tag);
-        self.0.extend_from_slice(&prefix);
-    }
-
-    fn line(&mut self, stamp: &[u8; stamp::LENGTH], tag: Tag, text: [&[u8]; 2]) {
-        self.prefix(stamp, tag);
+    fn line(&mut self, prefix: &Prefix, text: [&[u8]; 2]) {
+        self.0.extend_from_slice(prefix);
         self.0.extend_from_slice(text[0]);
         self.0.extend_from_slice(text[1]);
         self.0.push(b'\n');
@@ -97,6 +100,7 @@ impl LineShaper {
     pub(crate) fn shape(&mut self, raw: &[u8], stamp: &[u8; stamp::LENGTH], batch: &mut Batch) -> usize {
         // One look at all of it: most output has none, and its lines need not be looked at one by one.
         let controls = has_controls(raw);
+        let mut front = prefix(stamp, self.tag());
         let mut taken = 0;
         while taken < raw.len() && batch.has_room() {
             let rest = &raw[taken..];
@@ -111,9 +115,12 @@ impl LineShaper {
                 text = b"";
             }
             if newline.is_some() || window.len() > room && self.pending.len() + text.len() == MAX_LINE {
-                batch.line(stamp, self.tag(), [&self.pending, text]);
+                batch.line(&front, [&self.pending, text]);
                 self.pending.clear();
-                self.continued = newline.is_none();
+                if self.continued != newline.is_none() {
+                    self.continued = !self.continued;
+                    front = prefix(stamp, self.tag());
+                }
             } else {
                 self.pending.extend_from_slice(text);
             }
@@ -127,7 +134,7 @@ impl LineShaper {
     /// Writes the line that still waits for its newline, if there is one. The batch must have room.
     pub(crate) fn finish(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch) {
         if !self.pending.is_empty() {
-            batch.line(stamp, self.tag(), [&self.pending, b""]);
+            batch.line(&prefix(stamp, self.tag()), [&self.pending, b""]);
         }
         self.forget();
     }
@@ -156,7 +163,7 @@ pub(crate) fn record_line(
     let window = &text[..text.len().min(MAX_LINE)];
     let length = memchr::memchr(b'\n', window).unwrap_or(window.len());
     if first {
-        batch.prefix(stamp, *severity_tag(severity));
+        batch.0.extend_from_slice(&prefix(stamp, *severity_tag(severity)));
     } else {
         batch.0.extend_from_slice(b"    ");
     }
