@@ -1,25 +1,4 @@
-//! Makes a scheduled program safe to leave alone: one lock, one log, and nothing printed is lost.
-//!
-//! ```no_run
-//! use guard_runtime::locked_pipeline;
-//!
-//! #[locked_pipeline(lock = "/run/lock/nightly.lock", log = "logs/nightly.log")]
-//! fn main() -> Result<(), String> {
-//!     println!("loading"); // console and log file
-//!     log::info!("42 rows"); // console and log file
-//!     Ok(())
-//! }
-//! ```
-//!
-//! [`locked_pipeline`] has every argument; [`Config`] says the same at run time and returns typed errors; [`PipelineLock`]
-//! is the lock alone.
-//!
-//! A run, in order: the path templates are filled in; the lock is taken; the log is opened; the collector, a process of its
-//! own, is forked, and standard output and standard error lead to it; the `log` logger is installed; the function runs; the
-//! collector says that log and console have everything; the lock is released. Whatever cannot be set up ends the run before
-//! the function is called.
-//!
-//! What was written survives the death of every process, but not a power cut: nothing is fsynced.
+#![doc = include_str!("../README.md")]
 
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
