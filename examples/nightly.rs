@@ -16,7 +16,9 @@ use rusqlite::Connection;
 #[locked_pipeline(lock = "${RUNTIME_DIRECTORY:-/tmp}/nightly.lock", log = "${LOGS_DIRECTORY:-logs}/nightly.log")]
 fn main() -> Result<()> {
     let slow = std::env::args().any(|argument| argument == "--slow");
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
+    // Installed, its data is elsewhere.
+    let data = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let data = data.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data"), Into::into);
     let directory = std::env::var_os("STATE_DIRECTORY").unwrap_or_else(|| "logs".into());
     let path = Path::new(&directory).join("weather.sqlite3");
     let mut database = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;

@@ -9,14 +9,17 @@ use anyhow::{Context, Result, ensure};
 use guard_runtime::locked_pipeline;
 
 const ARCHIVE: &str = "logs/data.tar.gz";
+const NEW: &str = "logs/data.new.tar.gz";
 
-#[locked_pipeline(lock = "${XDG_RUNTIME_DIR:-/tmp}/backup.lock", log = "logs/backup.log", backups = 30)]
+#[locked_pipeline(lock = "/tmp/backup.lock", log = "logs/backup.log", backups = 30)]
 fn main() -> Result<()> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    run(Command::new("tar").arg("-C").arg(&examples).args(["-czvf", ARCHIVE, "data"]))?;
-    run(Command::new("gzip").args(["--test", "--verbose", ARCHIVE]))?;
-    // The tool that says where the archive and the files differ, if they do.
-    run(Command::new("tar").arg("-C").arg(&examples).args(["--compare", "-zf", ARCHIVE]))?;
+    run(Command::new("tar").arg("-C").arg(&examples).args(["-czvf", NEW, "data"]))?;
+    run(Command::new("gzip").args(["--test", "--verbose", NEW]))?;
+    // GNU tar says where archive and files differ, if they do.
+    run(Command::new("tar").arg("-C").arg(&examples).args(["--compare", "-zf", NEW]))?;
+    // Only then does it take the place of the last good one.
+    std::fs::rename(NEW, ARCHIVE)?;
     log::info!("{ARCHIVE}: {} bytes", std::fs::metadata(ARCHIVE)?.len());
     Ok(())
 }
