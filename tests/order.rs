@@ -120,6 +120,15 @@ fn a_display_that_logs_or_panics_spoils_nothing() {
     assert!(log.contains("broken Display"), "the panic's message is captured");
 }
 
+/// The console gets every byte; the file none that a terminal would not show.
+#[test]
+fn colours_of_a_record() {
+    let place = Place::new();
+    let output = place.run(&["coloured_record"]);
+    assert!(text(&output.stderr).ends_with("subject: \x1b[1mbold\x1b[0m\n    and \x1b[31mred\x1b[0m\n"));
+    assert!(place.log_text().contains("[WARN ] subject: bold\n    and red\n"), "{}", place.log_text());
+}
+
 #[test]
 fn a_logger_that_was_there_first_stays() {
     let place = Place::new();

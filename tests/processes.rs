@@ -193,6 +193,19 @@ fn a_thousand_runs_leave_nothing_behind() {
     many_runs_in_a_busy_process(1000);
 }
 
+/// A stopped keeper cannot hold the end of a run up.
+#[test]
+fn a_stopped_keeper() {
+    let place = Place::new();
+    let mut child = place.holder();
+    let keeper = helper(child.id(), "guard-keeper");
+    assert!(kill(keeper, libc::SIGSTOP));
+    drop(child.stdin.take());
+    wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
+    assert!(place.closing_line().contains("run finished in") && !place.is_locked());
+    assert!(kill(keeper, libc::SIGKILL));
+}
+
 /// To free a file takes time: the keeper has it open, so that the collector's rotation does not wait for that.
 #[test]
 fn the_keeper_frees_what_a_rotation_removes() {

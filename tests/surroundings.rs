@@ -285,6 +285,17 @@ fn bytes_in_the_buffer_of_c() {
     }
 }
 
+#[test]
+fn a_thread_of_c_reads_at_the_end() {
+    let place = Place::new();
+    let mut child = place.subject(&["c_reader"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let open = child.stdin.take();
+    wait_for("the end", || child.try_wait().unwrap().is_some());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(place.entries(), ["from C"]);
+    drop(open);
+}
+
 /// A read-only root with a writable place for lock and log, as hardened services and containers have it.
 #[test]
 #[ignore = "needs root, to mount"]

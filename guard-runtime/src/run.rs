@@ -247,11 +247,24 @@ fn flush_buffers() {
     }
 }
 
-#[allow(unsafe_code)]
 fn flush_now() {
     let _ = std::io::stdout().flush();
-    // SAFETY: no stream is named: all of them are flushed, as exit(3) does; but that comes after our `atexit` handler.
-    unsafe { libc::fflush(std::ptr::null_mut()) };
+    flush_stdout_of_c();
+}
+
+/// exit(3) does that too, but after our `atexit` handler. Standard output alone: to flush all of C's streams would wait
+/// for a thread that reads one of them, with the lock held that exit(3) and fopen(3) need.
+#[allow(unsafe_code)]
+fn flush_stdout_of_c() {
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+    {
+        unsafe extern "C" {
+            #[cfg_attr(not(target_os = "linux"), link_name = "__stdoutp")]
+            static stdout: *mut libc::FILE;
+        }
+        // SAFETY: the C library's own stream, which lives as long as the process.
+        unsafe { libc::fflush(stdout) };
+    }
 }
 
 /// Then nobody else can hold a lock, and no thread need be started to find out.

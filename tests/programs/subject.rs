@@ -107,6 +107,9 @@ fn main() -> ExitCode {
         "prompt" => prompt(),
         "writers" => writers(number),
         "blocks" => blocks(number),
+        "coloured_record" => coloured_record(),
+        "c_reader" => c_reader(),
+        "records" => records(),
         "show" => guarded_show(),
         "show_bare" => show(),
         "sizes" => sizes(),
@@ -837,4 +840,37 @@ fn signalled_records(rounds: u64) {
         }
     });
     println!("{} signals", SIGNALS.load(Ordering::Relaxed));
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn coloured_record() {
+    log::warn!("\x1b[1mbold\x1b[0m\nand \x1b[31mred\x1b[0m");
+}
+
+/// A thread of C code reads standard input, and holds that stream's lock, when the run ends.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn c_reader() {
+    std::thread::spawn(|| {
+        let mut line = [0; 100];
+        // SAFETY: the buffer has that room; the stream is this thread's.
+        unsafe { libc::fgets(line.as_mut_ptr(), 100, libc::fdopen(0, c"r".as_ptr())) };
+    });
+    // SAFETY: a string that ends with NUL.
+    unsafe { libc::puts(c"from C".as_ptr()) };
+    let asleep = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        tasks.filter(|task| std::fs::read_to_string(task.path().join("wchan")).unwrap().contains("read")).count()
+    };
+    while asleep() == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn records() {
+    let counter = &counters()[0];
+    for number in 0.. {
+        log::info!("{}", line(number));
+        counter.store(number + 1, Ordering::SeqCst);
+    }
 }

@@ -67,7 +67,8 @@ impl Place {
     /// Every log file's text, the oldest first.
     pub fn log_text(&self) -> String {
         let bytes: Vec<u8> = self.log_files().into_iter().flat_map(|path| fs::read(path).unwrap_or_default()).collect();
-        String::from_utf8(bytes).expect("UTF-8")
+        // The start of a frame, where a run was ended in the middle of one on a terminal, is no text.
+        text(&bytes)
     }
 
     pub fn log_files(&self) -> Vec<PathBuf> {

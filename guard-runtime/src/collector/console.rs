@@ -8,10 +8,12 @@
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PIPE_BUF;
 use rustix::time::Timespec;
+
+use super::descriptor::opened_anew;
 
 /// More than so many bytes waiting, and the run is slowed down until the console takes some.
 const SLOW_DOWN: usize = 2 * 1024 * 1024;
@@ -48,7 +50,9 @@ impl Console {
             (Some(FileType::Fifo), _) => Way::Polled,
             (Some(FileType::Socket), _) => Way::Polled,
             (Some(FileType::CharacterDevice), Some(terminal)) if rustix::termios::isatty(terminal) => {
-                match opened_anew(terminal) {
+                // Without blocking: poll(2) tells that it has room, but not for how many bytes, and a write of more sleeps
+                // until all of it fits.
+                match opened_anew(terminal, OFlags::WRONLY | OFlags::NONBLOCK) {
                     Some(own) => return Ok(Self::with(Some(own), Way::Direct)),
                     None => Way::Polled,
                 }
@@ -179,16 +183,6 @@ fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
         }
     }
     Ok(written)
-}
-
-/// The same terminal without blocking: poll(2) tells that it has room, but not for how many bytes, and a write of more
-/// sleeps until all of it fits. Fails for a user who may write to the terminal but not open it (su, sudo).
-fn opened_anew(terminal: &OwnedFd) -> Option<OwnedFd> {
-    use rustix::fs::{Mode, OFlags, open};
-    let path = format!("/proc/self/fd/{}", super::number(terminal));
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let own = super::above_standard(open(path, flags, Mode::empty()).ok()?).ok()?;
-    super::descriptor::same_place(terminal, &own).then_some(own)
 }
 
 /// So much at once where only a poll says that there is room.

@@ -98,7 +98,7 @@ impl Stream {
                 }
                 Step::Frame(frame, size) => {
                     at += size;
-                    self.frame(frame, output);
+                    self.frame(frame, now, output);
                 }
             }
         }
@@ -110,11 +110,13 @@ impl Stream {
         self.input.copy_within(at..bytes, 0);
     }
 
-    fn frame(&mut self, frame: Frame<'_>, output: &mut Output) {
+    fn frame(&mut self, frame: Frame<'_>, now: u64, output: &mut Output) {
         let Frame::Record { severity, console, further, more, time, text } = frame else {
             self.ended = true;
             return;
         };
+        // A header that was torn may say anything, and a stamp far ahead would stop the clock for all that follow.
+        let time = time.min(now);
         if !further && !more {
             return output.record(severity, console, text, time);
         }
@@ -324,12 +326,15 @@ impl Collector {
         let Some(stream) = &mut self.streams[index] else { return false };
         let Some(reader) = &stream.reader else { return false };
         let mut end = stream.held;
+        let mut hung_up = false;
         // A pipe gives at once what it has; a terminal gives a page at a time.
         let outcome = loop {
             match rustix::io::read(reader, &mut stream.input[end..]) {
                 Ok(0) => break Err(Errno::IO),
                 Ok(count) => end += count,
                 Err(Errno::INTR) => continue,
+                // The kernel looks for input first and for the hang-up then: some may have come in between.
+                Err(Errno::IO) if stream.is_terminal && !std::mem::replace(&mut hung_up, true) => continue,
                 Err(error) => break Err(error),
             }
             if !stream.is_terminal || end == READ_ROOM {
@@ -450,14 +455,16 @@ impl Collector {
     }
 
     fn drop_ended_streams(&mut self) {
-        for stream in self.streams.iter_mut().flatten() {
-            let Some(reader) = &stream.reader else { continue };
+        for index in 0..2 {
+            let Some(reader) = self.reader(index) else { continue };
             let mut polled = [PollFd::new(reader, PollFlags::IN)];
             let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
             if polled[0].revents() == PollFlags::HUP {
-                stream.reader = None;
+                // There may be a last word all the same: it came between the kernel's looks for input and for writers.
+                self.read(index);
             }
         }
+        self.output.flush();
     }
 
     fn reader(&self, index: usize) -> Option<&OwnedFd> {

@@ -5,14 +5,19 @@
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, getpid};
+use rustix::time::Timespec;
 
 use super::event_loop::{Collector, Phase};
 use super::spawn::{self, Parent};
 use super::stamp;
 use crate::frame::Severity;
+
+/// How long a file is held for a next rotation: no longer, or the room of one that somebody removes stays taken.
+const HOLD: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// What a collector tells its keeper, a byte each.
 #[derive(Clone, Copy)]
@@ -74,6 +79,12 @@ impl Collector {
         self.lifeline = None;
         self.output.release_log();
         loop {
+            let for_ever = !self.output.holds_next_removed();
+            let mut polled = [PollFd::new(&lifeline, PollFlags::IN)];
+            if poll(&mut polled, (!for_ever).then_some(&HOLD)) == Ok(0) {
+                self.output.release_log();
+                continue;
+            }
             let mut byte = [0];
             match rustix::io::read(&lifeline, &mut byte) {
                 Err(Errno::INTR) => {}

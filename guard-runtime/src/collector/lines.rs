@@ -10,7 +10,9 @@ use crate::frame::Severity;
 /// A printed line longer than this is written in pieces, so that memory stays bounded.
 pub(crate) const MAX_LINE: usize = 256 * 1024;
 /// `stamp [TAG  ] ` in front of a line.
-const PREFIX: usize = stamp::LENGTH + 1 + 7 + 1;
+pub(crate) const PREFIX: usize = stamp::LENGTH + 1 + 7 + 1;
+/// In front of the further lines of a record.
+pub(crate) const FURTHER: &[u8] = b"    ";
 /// Room that a batch must have for one more line of any length.
 pub(crate) const LINE_ROOM: usize = PREFIX + MAX_LINE + 1;
 
@@ -165,7 +167,7 @@ pub(crate) fn record_line(
     if first {
         batch.0.extend_from_slice(&prefix(stamp, *severity_tag(severity)));
     } else {
-        batch.0.extend_from_slice(b"    ");
+        batch.0.extend_from_slice(FURTHER);
     }
     let line = &text[..length];
     if has_controls(line) {

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::time::Timespec;
 
-use super::descriptor::{Descriptor, same_place};
+use super::descriptor::{Descriptor, opened_anew, same_place};
 use super::signals::Blocked;
 use super::spawn;
 use crate::frame::{Frame, HEADER, Nonce, write_header};
@@ -38,8 +40,9 @@ impl FrameWriter {
 
     /// Only the helpers' death makes this fail, and then nobody is there to be told.
     pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Errno> {
-        // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way.
-        let _blocked = self.is_terminal.then(Blocked::new);
+        // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way. One that
+        // ends the process may: the terminal may be stalled.
+        let _blocked = self.is_terminal.then(Blocked::all_but_deadly);
         send(&self.descriptor, frame)
     }
 }
@@ -58,6 +61,9 @@ impl StreamEnd {
         Self { writer, serves, originals: originals.map(|original| original.map(Descriptor::new)) }
     }
 }
+
+/// How long the end of helpers that have nothing left to do is waited for.
+const REAP_PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// The helpers of runs that they outlive. Each later run's end looks for those that have ended since.
 static OUTLIVED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -88,7 +94,10 @@ impl Link {
         // Out of the way of user code that closes every descriptor and goes on to open files of its own: those get the
         // lowest numbers, and no record shall ever land in them.
         let FrameWriter { descriptor, is_terminal } = &self.ends[0].writer;
-        let copy = |least| rustix::io::fcntl_dupfd_cloexec(descriptor, least);
+        // On a terminal also out of the way of a child that makes its description non-blocking: half a frame would do.
+        let anew = is_terminal.then(|| opened_anew(descriptor, OFlags::WRONLY)).flatten();
+        let writer = anew.as_ref().map_or(descriptor.as_fd(), AsFd::as_fd);
+        let copy = |least| rustix::io::fcntl_dupfd_cloexec(writer, least);
         Ok(FrameWriter::new(copy(100).or_else(|_| copy(3))?, *is_terminal))
     }
 
@@ -129,12 +138,15 @@ impl Link {
         let _ = send(&control, closing_line);
         drop(control);
         let answer = next_answer(&acknowledge);
+        // Its end of file is the end of both helpers, which is not waited for without end: one may be stopped.
+        let ended = answer != Some(Answer::Lingers as u8)
+            && poll(&mut [PollFd::new(&acknowledge, PollFlags::IN)], Some(&REAP_PATIENCE)) != Ok(0);
         let mut outlived = OUTLIVED.lock().unwrap_or_else(PoisonError::into_inner);
         outlived.retain(|&first| !spawn::reap(first, false));
-        if answer == Some(Answer::Lingers as u8) {
-            outlived.push(first_helper);
-        } else {
+        if ended {
             spawn::reap(first_helper, true);
+        } else {
+            outlived.push(first_helper);
         }
     }
 

@@ -107,6 +107,10 @@ impl LogFile {
         self.next_removed = rustix::fs::openat(&self.directory, name, flags, Mode::empty()).ok();
     }
 
+    pub(crate) fn holds_next_removed(&self) -> bool {
+        self.next_removed.is_some()
+    }
+
     /// Appends whole lines, rotating wherever the next one would pass the limit.
     pub(crate) fn append(&mut self, lines: &[u8]) -> Appended {
         let mut result = Appended::default();

@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use rustix::io::Errno;
 
 use super::console::Console;
-use super::lines::{Batch, LineShaper, record_line};
+use super::lines::{Batch, FURTHER, LineShaper, PREFIX, record_line};
 use super::log_file::LogFile;
 use super::stamp::Stamper;
 use crate::frame::Severity;
@@ -84,6 +84,10 @@ impl Output {
         self.log.hold_next_removed();
     }
 
+    pub(super) fn holds_next_removed(&self) -> bool {
+        self.log.holds_next_removed()
+    }
+
     /// Whether the log was rotated since this was last asked.
     pub(super) fn take_rotated(&mut self) -> bool {
         std::mem::take(&mut self.rotated)
@@ -123,8 +127,12 @@ impl Output {
             let start = self.batch.lines().len();
             let taken = record_line(rest, first, self.stamper.stamp(time), severity, &mut self.batch);
             if console {
+                // The console gets the text as it is, colours and all.
                 let target = usize::from(!self.one_console);
-                let result = self.consoles[target].push(&self.batch.lines()[start..]);
+                let front = &self.batch.lines()[start..][..if first { PREFIX } else { FURTHER.len() }];
+                let text = rest[..taken].strip_suffix(b"\n").unwrap_or(&rest[..taken]);
+                let mut push = |bytes| self.consoles[target].push(bytes);
+                let result = push(front).and_then(|()| push(text)).and_then(|()| push(b"\n"));
                 self.check_console(result);
             }
             (rest, first) = (&rest[taken..], false);

@@ -15,8 +15,8 @@ pub(crate) fn has_controls(bytes: &[u8]) -> bool {
 pub(crate) struct Screen {
     /// Inside an escape sequence.
     sequence: Option<State>,
-    /// The last parameter byte of the sequence.
-    parameter: u8,
+    /// The number in the sequence; several are `u16::MAX`.
+    parameter: u16,
     /// A carriage return was last: what is drawn next takes the line's place.
     returned: bool,
 }
@@ -41,6 +41,11 @@ impl Screen {
                     self.returned = true;
                     1
                 }
+                // It shows nothing, and moves nothing that a tab or a backspace could move back.
+                (None, 0..0x20 | 0x7F) => {
+                    line.push(byte);
+                    1
+                }
                 (None, _) => {
                     if std::mem::take(&mut self.returned) {
                         line.truncate(start);
@@ -57,20 +62,24 @@ impl Screen {
     /// The next byte of an escape sequence, or none of it.
     fn follow(&mut self, state: State, byte: u8, line: &mut Vec<u8>, start: usize) -> usize {
         let is_string = matches!(state, State::OscString | State::DcsPassthrough | State::SosPmApcString);
-        if byte >= 0x80 && !is_string {
-            // No sequence goes on with text beyond ASCII.
-            self.sequence = None;
-            return 0;
+        if byte >= 0x80 {
+            // A string may have any text in it (no 8-bit terminator: that is part of a letter in UTF-8); no other sequence
+            // goes on beyond ASCII.
+            self.sequence = self.sequence.filter(|_| is_string);
+            return usize::from(is_string);
         }
         let (next, action) = state_change(state, byte);
         match action {
-            Action::Param => self.parameter = byte,
+            Action::Param if byte.is_ascii_digit() => {
+                self.parameter = self.parameter.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
+            }
+            Action::Param => self.parameter = u16::MAX,
             // "Erase in line" (ECMA-48, EL): all of it, or from its beginning to its end.
-            Action::CsiDispatch
-                if byte == b'K' && (self.parameter == b'2' || self.returned && matches!(self.parameter, 0 | b'0')) =>
-            {
+            Action::CsiDispatch if byte == b'K' && (self.parameter == 2 || self.returned && self.parameter == 0) => {
                 line.truncate(start);
             }
+            // "Cursor character absolute" (CHA): to the first column.
+            Action::CsiDispatch if byte == b'G' && self.parameter <= 1 => self.returned = true,
             _ => {}
         }
         match next {
@@ -116,6 +125,11 @@ mod tests {
             ("\x1b[3\u{e4}", "\u{e4}"),
             ("\u{9b}1m\u{1f600}", "\u{9b}1m\u{1f600}"),
             ("bell\x07 and \0", "bell\x07 and \0"),
+            ("done\r\x07", "done\x07"),
+            ("\x1b[1G\x1b[0K- one\x1b[1G\x1b[0K+ two", "+ two"),
+            ("one\x1b[Gtwo\x1b[11Gthree\x1b[1;1G", "twothree"),
+            ("\x1bPcheck \u{2713} mark\x1b\\after", "after"),
+            ("\x1b]0;\u{dc}ber\x07after", "after"),
         ] {
             assert_eq!(shown(text), shows, "{text:?}");
         }

@@ -27,7 +27,7 @@ pub(crate) enum Parent {
 /// # Errors
 /// As clone(2) and fork(2): `EAGAIN` at a process limit, `ENOMEM`.
 pub(crate) fn spawn(parent: Parent, body: impl FnOnce()) -> io::Result<Pid> {
-    let _blocked = Blocked::new();
+    let _blocked = Blocked::all();
     if let Some(child) = fork(parent)? {
         return Ok(child);
     }

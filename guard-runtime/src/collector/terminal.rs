@@ -14,8 +14,8 @@ use super::descriptor::above_standard;
 /// How often the real terminal is asked for its size: no handler for SIGWINCH is put into the user's process.
 pub(super) const RESIZE_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// What a pseudo-terminal holds at most: 64 KiB on their way (the kernel's `TTYB_DEFAULT_MEM_LIMIT`) and a page that is
-/// ready to be read, with a margin.
+/// More than a pseudo-terminal holds: 8 KiB on their way (Linux: `pty_common_install`; another kernel may have its 64 KiB
+/// for terminals) and a page that is ready to be read.
 pub(super) const ROOM: u64 = 128 * 1024;
 
 /// Makes one like the real terminal: the collector's end and the program's.
