@@ -51,6 +51,8 @@ fn write_input(place: &std::path::Path, lines: u64) {
     }
 }
 
+const PER_LINE: &str = ": ns each (and ns of all processors)";
+
 fn compare(table: &Table, rounds: usize) -> Group {
     let peers: Vec<&Peer> = table.peers.iter().filter(|peer| is_on_path(peer.needs)).collect();
     let mut times = vec![(Samples::default(), Samples::default()); peers.len()];
@@ -70,7 +72,7 @@ fn compare(table: &Table, rounds: usize) -> Group {
         }
     }
     let rows = peers.iter().map(|peer| peer.name).zip(&times);
-    report(&format!("{}: ns each (and ns of all processors)", table.title), "ns", rows)
+    report(&format!("{}{PER_LINE}", table.title), "ns", rows)
 }
 
 /// Prints a table, the guard's row first, and returns it as bars.
@@ -93,7 +95,8 @@ fn report<'a>(
         );
         bars.push(Bar { name: name.to_owned(), value: median as f64 });
     }
-    Group { title: title.to_owned(), unit, bars }
+    let title = title.trim_end_matches(PER_LINE).to_owned();
+    Group { title, unit, bars }
 }
 
 fn starts(rounds: usize) -> Group {
