@@ -109,10 +109,11 @@ fn helpers_killed_in_turn_for_long() {
 /// takes over in its turn.
 #[test]
 fn killed_during_the_takeover() {
-    let (runs, told) = (40, AtomicU64::new(0));
+    const LINES: u64 = 100_000;
+    let (runs, told) = (25, AtomicU64::new(0));
     repeat(runs, |_| {
         let place = Place::new();
-        let mut child = place.subject(&["slow_flood", "20000"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = place.subject(&["slow_flood", &LINES.to_string()]).stdout(Stdio::null()).spawn().unwrap();
         let first = helper(child.id(), "guard-collector");
         let second = helper(child.id(), "guard-keeper");
         assert!(kill(first, 9));
@@ -123,7 +124,7 @@ fn killed_during_the_takeover() {
         // The second may have been killed before it could tell of the first.
         told.fetch_add(place.log_text().matches("was killed; its keeper took over").count() as u64, Ordering::Relaxed);
         let logged = place.entries().len() as u64;
-        assert!(20_000 - logged <= MOST_MISSING, "{} lines are missing", 20_000 - logged);
+        assert!(LINES - logged <= MOST_MISSING, "{} lines are missing", LINES - logged);
     });
     let told = told.into_inner();
     println!("{runs} takeovers killed, {told} notes");
