@@ -23,23 +23,23 @@ const fn peer(name: &'static str, command: &'static str, needs: &'static str) ->
     Peer { name, command, needs }
 }
 
+const GUARD: Peer = peer("guard", "$BENCH lines-guarded >/dev/null", "");
+const TEE: Peer = peer("tee -a", "$BENCH lines | tee -a file >/dev/null", "tee");
+const S6_LOG: Peer = peer("s6-log T", "$BENCH lines | s6-log T s5000000 n6 ./s6 >/dev/null", "s6-log");
+
 const LINES: [Peer; 9] = [
-    peer("guard", "$BENCH lines-guarded >/dev/null", ""),
+    GUARD,
     peer("bare, to /dev/null", "$BENCH lines >/dev/null", ""),
     peer("bare, to a file", "$BENCH lines >file", ""),
     peer("a reader that discards", "$BENCH lines | $DISCARD 1048576 >/dev/null", ""),
-    peer("tee -a", "$BENCH lines | tee -a file >/dev/null", "tee"),
+    TEE,
     peer("rotatelogs", "$BENCH lines | rotatelogs -n 6 file 5M", "rotatelogs"),
-    peer("s6-log T", "$BENCH lines | s6-log T s5000000 n6 ./s6 >/dev/null", "s6-log"),
+    S6_LOG,
     peer("multilog t", "$BENCH lines | multilog t s5000000 n6 ./multi >/dev/null", "multilog"),
     peer("svlogd -tt", "$BENCH lines | svlogd -tt ./sv >/dev/null", "svlogd"),
 ];
 
-const THREADS: [Peer; 3] = [
-    peer("guard", "$BENCH lines-guarded >/dev/null", ""),
-    peer("tee -a", "$BENCH lines | tee -a file >/dev/null", "tee"),
-    peer("s6-log T", "$BENCH lines | s6-log T s5000000 n6 ./s6 >/dev/null", "s6-log"),
-];
+const THREADS: [Peer; 3] = [GUARD, TEE, S6_LOG];
 
 pub(crate) const TABLES: [Table; 9] = [
     Table {
@@ -64,10 +64,7 @@ pub(crate) const TABLES: [Table; 9] = [
         title: "the Python original: RotatingFileHandler under a TeeStream",
         environment: &[("COUNT", "30000"), ("SIZE", "90")],
         count: 30_000,
-        peers: &[
-            peer("guard", "$BENCH lines-guarded >/dev/null", ""),
-            peer("Python", "python3 $ORIGINAL 30000 >/dev/null", "python3"),
-        ],
+        peers: &[GUARD, peer("Python", "python3 $ORIGINAL 30000 >/dev/null", "python3")],
     },
     Table {
         title: "println! from 2 threads",

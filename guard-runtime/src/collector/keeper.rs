@@ -79,9 +79,8 @@ impl Collector {
         self.lifeline = None;
         self.output.release_log();
         loop {
-            let for_ever = !self.output.holds_next_removed();
-            let mut polled = [PollFd::new(&lifeline, PollFlags::IN)];
-            if poll(&mut polled, (!for_ever).then_some(&HOLD)) == Ok(0) {
+            let patience = self.output.holds_next_removed().then_some(&HOLD);
+            if poll(&mut [PollFd::new(&lifeline, PollFlags::IN)], patience) == Ok(0) {
                 self.output.release_log();
                 continue;
             }

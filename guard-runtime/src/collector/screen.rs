@@ -41,7 +41,7 @@ impl Screen {
                     self.returned = true;
                     1
                 }
-                // It shows nothing, and moves nothing that a tab or a backspace could move back.
+                // Shows nothing of itself: it does not yet take the place of a line that was returned to.
                 (None, 0..0x20 | 0x7F) => {
                     line.push(byte);
                     1
