@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
 use support::{Place, helper, kill, logged, wait_for};
@@ -75,7 +75,7 @@ fn helper_killed_while_only_the_console_is_waited_for() {
         wait_for("the run's end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
         assert!(place.closing_line().contains("run finished in"), "one closing line");
         assert_eq!(logged(&place).len(), 15_000);
-        fs::write(place.path("go"), "").unwrap();
+        place.go();
         drop(unread);
     }
 }
@@ -141,6 +141,32 @@ fn killed_while_the_console_stalls() {
         let shown = BufReader::new(console).lines().count();
         assert_eq!(shown, place.entries().len(), "the console gets it all when it goes on");
         assert!(!place.log_text().contains("keeper was killed"), "nobody killed it");
+    }
+}
+
+/// The run is killed while the console stalls, and the console goes on at the moment at which the collector, each of whose
+/// looks at it takes a tenth of a second, lets go of the run: seen nonetheless, where it once waited for ever.
+#[test]
+#[ignore = "needs strace, to slow the collector down"]
+fn the_console_goes_on_as_the_run_is_let_go() {
+    for moment in 0..6 {
+        let place = Place::new();
+        // More than the console's pipe holds, less than that and ours before it do.
+        let mut child = place.subject(&["hold", "1000"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the holder to hold", || place.log_text().contains("] held\n"));
+        let collector = helper(child.id(), "guard-collector");
+        let mut strace = Command::new("strace");
+        strace.args(["-qq", "-o", "/dev/null", "-e", "inject=splice:delay_enter=100000", "-p", &collector.to_string()]);
+        let mut strace = strace.stdin(Stdio::null()).spawn().expect("strace");
+        let status = || fs::read_to_string(format!("/proc/{collector}/status")).unwrap_or_default();
+        wait_for("strace", || !status().contains("TracerPid:\t0\n"));
+        child.kill().unwrap();
+        let console = BufReader::new(child.stdout.take().unwrap());
+        child.wait().unwrap();
+        assert!(place.closing_line().contains("run ended without finishing"));
+        std::thread::sleep(std::time::Duration::from_millis(50 * moment));
+        assert_eq!(console.lines().count(), 1001);
+        wait_for("the collector to end", || strace.try_wait().unwrap().is_some());
     }
 }
 

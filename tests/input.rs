@@ -80,7 +80,7 @@ fn no_newline() {
         if is_killed {
             child.kill().unwrap();
         } else {
-            fs::write(place.path("go"), "").unwrap();
+            place.go();
         }
         assert_eq!(child.wait().unwrap().success(), !is_killed);
         place.closing_line();

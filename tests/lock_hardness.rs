@@ -313,7 +313,7 @@ fn a_forked_child_neither_releases_nor_keeps_the_lock() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     assert!(is_free(), "the child lives on, and keeps nothing");
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
 
     // The same with a run: its end is seen though its child lives on.
     let place = Place::new();
@@ -323,7 +323,7 @@ fn a_forked_child_neither_releases_nor_keeps_the_lock() {
     parent.wait().unwrap();
     assert!(!place.is_locked());
     assert!(place.closing_line().contains("run ended without finishing"));
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
 }
 
 /// Kills the run in so many ways; the next one takes the lock, and the file is the same.

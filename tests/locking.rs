@@ -160,7 +160,7 @@ fn a_background_child_keeps_nothing_waiting() {
     assert!(!place.is_locked());
     assert!(place.closing_line().contains("run finished in"));
     assert!(!place.path("survived").exists());
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
     wait_for("the child's last words", || place.log_text().contains("[OUT  ] later\n"));
     wait_for("the child to go on after them", || place.path("survived").exists());
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Place, helper, helpers, kill, random, repeat, text, wait_for};
+use support::{Place, helper, helpers, kill, logged, printed, random, repeat, text, wait_for};
 
 /// Two batches of lines of 90 bytes, and the lines that they cut at either end.
 const MOST_MISSING: u64 = 2 * (256 * 1024 / 90 + 2);
@@ -63,10 +63,10 @@ fn helpers_keep_their_own_descriptors_only() {
 
 /// One helper, then the other, within so many milliseconds: the job keeps its exit code, and misses at most a batch.
 fn each_helper_killed_in_turn(runs: u64, lines: u64, within: u64) {
-    let missing = AtomicU64::new(0);
+    let (missing, all) = (AtomicU64::new(0), AtomicU64::new(0));
     repeat(runs, |_| {
         let place = Place::new();
-        let mut command = place.subject(&["slow_flood_in_one_file", &lines.to_string()]);
+        let mut command = place.subject(&["flood_on_in_one_file", &lines.to_string()]);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut killed = Vec::new();
         for name in ["guard-collector", "guard-keeper", "guard-collector"] {
@@ -81,17 +81,20 @@ fn each_helper_killed_in_turn(runs: u64, lines: u64, within: u64) {
             assert!(kill(helper, 9));
             killed.push(helper);
         }
+        place.go();
         assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
         assert!(place.closing_line().contains("run ended by process::exit"));
         let log = place.log_text();
         let told = "was killed; its keeper took over, at most one batch is missing here";
         assert_eq!(log.matches(told).count(), 2, "{killed:?}");
         assert_eq!(log.matches("the collector's keeper was killed; nothing is missing").count(), 1);
-        let logged = place.entries().len() as u64;
-        assert!(lines - logged <= MOST_MISSING, "{} lines are missing", lines - logged);
-        missing.fetch_add(lines - logged, Ordering::Relaxed);
+        let (printed, logged) = (printed(&place), logged(&place).len() as u64);
+        assert!(printed - logged <= MOST_MISSING, "{} lines are missing", printed - logged);
+        all.fetch_add(printed, Ordering::Relaxed);
+        missing.fetch_add(printed - logged, Ordering::Relaxed);
     });
-    println!("{} helpers killed, {} of {} lines missing", 3 * runs, missing.into_inner(), runs * lines);
+    let (missing, all) = (missing.into_inner(), all.into_inner());
+    println!("{} helpers killed, {missing} of {all} lines missing", 3 * runs);
 }
 
 #[test]
@@ -109,22 +112,22 @@ fn helpers_killed_in_turn_for_long() {
 /// takes over in its turn.
 #[test]
 fn killed_during_the_takeover() {
-    const LINES: u64 = 100_000;
     let (runs, told) = (25, AtomicU64::new(0));
     repeat(runs, |_| {
         let place = Place::new();
-        let mut child = place.subject(&["slow_flood", &LINES.to_string()]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = place.subject(&["flood_on_in_one_file", "0"]).stdout(Stdio::null()).spawn().unwrap();
         let first = helper(child.id(), "guard-collector");
         let second = helper(child.id(), "guard-keeper");
         assert!(kill(first, 9));
         wait_for("a successor", || helpers(child.id()).iter().any(|(pid, _)| *pid != first && *pid != second));
         assert!(kill(second, 9));
+        place.go();
         assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
         assert!(place.closing_line().contains("run ended by process::exit"));
         // The second may have been killed before it could tell of the first.
         told.fetch_add(place.log_text().matches("was killed; its keeper took over").count() as u64, Ordering::Relaxed);
-        let logged = place.entries().len() as u64;
-        assert!(LINES - logged <= MOST_MISSING, "{} lines are missing", LINES - logged);
+        let missing = printed(&place) - logged(&place).len() as u64;
+        assert!(missing <= MOST_MISSING, "{missing} lines are missing");
     });
     let told = told.into_inner();
     println!("{runs} takeovers killed, {told} notes");
@@ -171,7 +174,7 @@ fn a_forked_child_keeps_neither_lock_nor_run() {
     assert!(status.success());
     assert!(!place.is_locked());
     assert!(place.closing_line().contains("run finished in"));
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
     wait_for("the child's words", || place.log_text().contains("[OUT  ] still there\n"));
     assert_eq!(place.log_text().matches("run ended").count(), 0, "the child's exit is not the run's");
 }
@@ -218,7 +221,7 @@ fn the_keeper_frees_what_a_rotation_removes() {
     (1..=60).for_each(|number| fs::write(place.path(&format!("logs/run.log.{number}")), "old\n").unwrap());
     let mut child = place.subject(&["rotations", "20000"]).stdout(Stdio::null()).spawn().unwrap();
     let keeper = helper(child.id(), "guard-keeper");
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
     let holds = || {
         let Ok(directory) = fs::read_dir(format!("/proc/{keeper}/fd")) else { return false };
         let targets = directory.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());

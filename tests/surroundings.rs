@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{Place, before_exec, helpers, is_root, kill, logged, text, wait_for};
 
@@ -169,7 +169,8 @@ fn a_signal_to_the_whole_control_group() {
         let mut child = command.spawn().unwrap();
         wait_for("lines", || place.counters()[1] > 1000);
         let members = || fs::read_to_string(group.join("cgroup.procs")).unwrap();
-        assert_eq!(members().lines().count(), 3, "{}", members());
+        // The collector's keeper may be forked later than the first lines are printed.
+        wait_for("both helpers", || members().lines().count() == 3);
         for member in members().lines() {
             assert!(kill(member.parse().unwrap(), libc::SIGTERM));
         }
@@ -178,7 +179,7 @@ fn a_signal_to_the_whole_control_group() {
         assert!(place.closing_line().contains("run ended without finishing"));
         assert!(place.entries().len() as u64 >= place.counters().iter().sum());
     }
-    fs::remove_dir(group).unwrap();
+    wait_for("the group to be free", || fs::remove_dir(group).is_ok());
 }
 
 /// Has the kernel refuse system calls from here on (seccomp(2)).
@@ -250,25 +251,26 @@ fn step_clock(seconds: i64) -> bool {
 #[ignore = "sets the machine's clock back for a moment: needs root"]
 fn a_clock_set_back() {
     let place = Place::new();
+    let start = Instant::now();
     let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
     wait_for("lines", || place.log_text().contains("line 00010000"));
     let stepped = step_clock(-3);
-    wait_for("more lines", || place.log_text().contains("line 00030000"));
+    let status = child.wait().unwrap();
     assert!(stepped && step_clock(3), "the clock may be set");
-    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(status.code(), Some(7));
     assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
     let log = place.log_text();
     assert!(log.lines().map(|line| &line[..27]).is_sorted());
     let closing = place.closing_line();
     let seconds: f64 = closing.rsplit_once("after ").unwrap().1.trim_end_matches('s').parse().unwrap();
-    assert!((0.1..3.0).contains(&seconds), "{closing}");
+    assert!((0.1..start.elapsed().as_secs_f64()).contains(&seconds), "{closing}");
 }
 
 /// A thread holds standard output's lock when another one exits: waited for, but not for ever.
 #[test]
 fn stdout_held_at_exit() {
     let place = Place::new();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(place.run(&["stdout_held"]).status.code(), Some(6));
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     assert_eq!(place.entries(), ["before", "subject: after"]);

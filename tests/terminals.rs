@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::terminal::Terminal;
-use support::{Place, before_exec, random, repeat, wait_for};
+use support::{Place, before_exec, logged, printed, random, repeat, wait_for};
 
 /// Which of the two standard streams lead to the terminal; the other leads to a file.
 fn shown(place: &Place, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
@@ -70,7 +70,7 @@ fn a_resize_is_seen() {
     wait_for("the first size", || place.log_text().contains("] (30, 100)\n"));
     terminal.resize(40, 132);
     wait_for("the second size", || place.log_text().contains("] (40, 132)\n"));
-    fs::write(place.path("go"), "").unwrap();
+    place.go();
     assert!(child.wait().unwrap().success());
     drop(capture);
 }
@@ -167,17 +167,19 @@ fn control_z_and_on() {
     let capture = terminal.capture();
     // A process that is stopped needs a shell to bring it back: without one (an orphaned group) Ctrl-Z does nothing.
     let mut command = Command::new("bash");
-    let script = format!("set -m; {} slow_flood 30000; jobs; fg; echo status $?", env!("CARGO_BIN_EXE_subject"));
+    let script =
+        format!("set -m; {} flood_on_in_one_file 30000; jobs; fg; echo status $?", env!("CARGO_BIN_EXE_subject"));
     command.args(["-c", &script]).env("SUBJECT_DIR", place.path(""));
     let mut child = terminal.login(&mut command).spawn().unwrap();
     drop(command);
     wait_for("lines", || place.log_text().contains("line 00001000"));
     terminal.emulator.write_all(b"\x1a").unwrap();
+    place.go();
     assert!(child.wait().unwrap().success());
     let shown = capture.finish();
     assert!(shown.contains("Stopped") && shown.contains("status 7"), "{}", &shown[shown.len() - 300..]);
     assert!(place.closing_line().contains("run ended by process::exit"));
-    assert_eq!(support::logged(&place), (0..30_000).collect::<Vec<_>>());
+    assert_eq!(logged(&place), (0..printed(&place)).collect::<Vec<_>>());
 }
 
 /// The terminal is closed: the program dies of SIGHUP, as it would without us, or goes on under nohup.
@@ -186,7 +188,7 @@ fn hang_up() {
     for nohup in [false, true] {
         let place = Place::new();
         let mut terminal = Terminal::new();
-        let mut command = place.subject(&["slow_flood", "30000"]);
+        let mut command = place.subject(&["flood_on_in_one_file", "30000"]);
         terminal.login(&mut command);
         if nohup {
             // SAFETY: ignores a signal.
@@ -198,12 +200,15 @@ fn hang_up() {
         drop(command);
         terminal.emulator.read_exact(&mut [0; 5000]).unwrap();
         drop(terminal);
+        if nohup {
+            place.go();
+        }
         let status = child.wait().unwrap();
         let closing = place.closing_line();
-        let logged = support::logged(&place);
+        let logged = logged(&place);
         assert!(logged.iter().copied().eq(0..logged.len() as u64));
         if nohup {
-            assert_eq!((status.code(), logged.len()), (Some(7), 30_000));
+            assert_eq!((status.code(), logged.len()), (Some(7), printed(&place) as usize));
             assert!(closing.contains("run ended by process::exit"));
             assert!(place.log_text().contains("the console is gone (os error 5)"));
         } else {
@@ -229,7 +234,7 @@ fn told_to_end_while_the_terminal_stalls() {
     assert!(support::kill(child.id(), libc::SIGTERM));
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.signal() == Some(libc::SIGTERM)));
     assert!(place.closing_line().contains("run ended without finishing"));
-    assert!(support::logged(&place).is_empty() && place.entries().len() as u64 >= before);
+    assert!(logged(&place).is_empty() && place.entries().len() as u64 >= before);
 }
 
 /// Where /dev/pts is not to be had there is a pipe, and the log says so.
@@ -244,7 +249,7 @@ fn no_pseudo_terminal() {
     command.args(["--mount", "sh", "-c", &script]).env("SUBJECT_DIR", place.path("")).stdin(Stdio::null());
     assert!(terminal.stdout(&mut command).status().unwrap().success());
     drop(command);
-    assert_eq!(support::logged(&place).len(), 100);
+    assert_eq!(logged(&place).len(), 100);
     assert!(place.log_text().contains("[WARN ] guard_runtime: no pseudo-terminal can be had (No such file"));
     assert!(capture.finish().contains("line 00000099"));
 }

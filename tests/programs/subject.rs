@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     let mode = arguments.next().unwrap_or_default();
     let number = arguments.next().and_then(|number| number.parse().ok()).unwrap_or(0);
     match mode.as_str() {
-        "hold" => hold(),
+        "hold" => hold(number),
         "count" => count(number.max(1)),
         "exit" => exit_three(number),
         "abort" => end_by(number, || std::process::abort()),
@@ -69,7 +69,8 @@ fn main() -> ExitCode {
         "long_records" => long_records(number),
         "flood" => flood(number),
         "slow_flood" => slow_flood(number),
-        "slow_flood_in_one_file" => slow_flood_in_one_file(number),
+        "flood_on" => flood_on(number),
+        "flood_on_in_one_file" => flood_on_in_one_file(number),
         "background" => background(),
         "wait_loop" => wait_loop(),
         "child_descriptors" => child_descriptors(),
@@ -124,15 +125,20 @@ const LOCK: &str = "${SUBJECT_DIR}/locks/run.lock";
 const LOG: &str = "${SUBJECT_DIR}/logs/run.log";
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
-fn hold() {
+fn hold(lines: u64) {
+    (0..lines).for_each(|number| println!("{}", line(number)));
     println!("held");
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// Until the test says so, or is gone.
-fn wait_for_go() {
+/// The test has not said so yet, and is not gone.
+fn is_to_wait() -> bool {
     let directory = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
-    while directory.exists() && !directory.join("go").exists() {
+    directory.exists() && !directory.join("go").exists()
+}
+
+fn wait_for_go() {
+    while is_to_wait() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -234,25 +240,40 @@ fn flood(lines: u64) {
     (0..lines).for_each(|number| writeln!(stdout, "{}", line(number)).unwrap());
 }
 
+/// Long enough to be looked at.
 #[locked_pipeline(lock = LOCK, log = LOG)]
 fn slow_flood(lines: u64) {
-    flood_slowly(lines, Duration::from_millis(5));
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB")]
-fn slow_flood_in_one_file(lines: u64) {
-    flood_slowly(lines, Duration::from_millis(1));
-}
-
-/// Long enough to be interfered with.
-fn flood_slowly(lines: u64, pause: Duration) {
     for number in 0..lines {
         println!("{}", line(number));
         if number % 1000 == 0 {
-            std::thread::sleep(pause);
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
     std::process::exit(7);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn flood_on(lines: u64) {
+    flood_until_go(lines);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB")]
+fn flood_on_in_one_file(lines: u64) {
+    flood_until_go(lines);
+}
+
+/// At least so many lines, and on until the test has done what it does to the run.
+fn flood_until_go(lines: u64) {
+    for number in 0.. {
+        if number % 1000 == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+            if number >= lines && !is_to_wait() {
+                println!("printed {number} lines");
+                std::process::exit(7);
+            }
+        }
+        println!("{}", line(number));
+    }
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG)]

@@ -103,6 +103,11 @@ impl Place {
         !status.success()
     }
 
+    /// Lets a program that waits for the test go on.
+    pub fn go(&self) {
+        fs::write(self.path("go"), "").unwrap();
+    }
+
     /// Room for `count`'s counters.
     pub fn make_counters(&self) {
         fs::write(self.path("counters"), [0; 512]).unwrap();
@@ -215,6 +220,13 @@ pub fn before_exec(command: &mut Command, action: impl Fn() + Send + Sync + 'sta
 pub fn logged(place: &Place) -> Vec<u64> {
     let number = |entry: &String| entry.strip_prefix("line ")?.get(..8)?.parse().ok();
     place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))).filter_map(number).collect()
+}
+
+/// How many lines `flood_on` says it printed.
+pub fn printed(place: &Place) -> u64 {
+    let entries = place.entries();
+    let said = entries.iter().find_map(|entry| entry.strip_prefix("printed ")?.split(' ').next());
+    said.expect("its last line").parse().unwrap()
 }
 
 /// Sends the command's stderr where its stdout goes (`2>&1`).

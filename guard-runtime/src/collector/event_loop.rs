@@ -240,11 +240,12 @@ impl Collector {
         keeper::set_name(c"guard-collector");
         loop {
             // Looked at before the wait: a keeper that took over may find that nothing is left but to answer.
-            let console_is_done = self.output.stalled().iter().all(Option::is_none);
-            if self.run.as_ref().is_some_and(|run| run.phase == Phase::Closed && (run.is_dead || console_is_done)) {
-                self.let_go_of_run(console_is_done);
+            let is_closed = |run: &Run| run.phase == Phase::Closed && (run.is_dead || self.console_is_done());
+            if self.run.as_ref().is_some_and(is_closed) {
+                self.let_go_of_run();
             }
-            if self.run.is_none() && self.all_streams_ended() && console_is_done {
+            // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
+            if self.run.is_none() && self.all_streams_ended() && self.console_is_done() {
                 self.tell_keeper(Message::Quit);
                 spawn::exit(0);
             }
@@ -434,10 +435,10 @@ impl Collector {
     }
 
     /// Log and console have it all, or nobody is left to wait for the console: answers.
-    fn let_go_of_run(&mut self, console_is_done: bool) {
+    fn let_go_of_run(&mut self) {
         self.drop_ended_streams();
         if self.all_streams_ended() {
-            if console_is_done {
+            if self.console_is_done() {
                 // Its end overlaps with ours.
                 self.tell_keeper(Message::Quit);
             }
@@ -446,6 +447,10 @@ impl Collector {
             self.answer(Answer::Lingers);
         }
         self.run = None;
+    }
+
+    fn console_is_done(&self) -> bool {
+        self.output.stalled().iter().all(Option::is_none)
     }
 
     fn answer(&self, answer: Answer) {
