@@ -78,8 +78,9 @@ fn share(place: &Place, mode: &str, lines: u64, name: &str) -> std::process::Chi
 fn assert_shared(place: &Place, names: &[&str], lines: u64) {
     let mut numbers = vec![Vec::new(); names.len()];
     for entry in place.entries() {
-        let (name, number) = entry.split_once(' ').expect("a whole line");
-        numbers[names.iter().position(|n| *n == name).expect("a whole line")].push(number.parse::<u64>().unwrap());
+        let (name, number) = entry.split_once(' ').unwrap_or_else(|| panic!("a whole line: {entry}"));
+        let writer = names.iter().position(|n| *n == name).unwrap_or_else(|| panic!("a whole line: {entry}"));
+        numbers[writer].push(number.parse::<u64>().unwrap());
     }
     for (name, numbers) in names.iter().zip(numbers) {
         assert!(numbers.into_iter().eq(0..lines), "{name}");
@@ -120,6 +121,22 @@ fn a_lingering_collector_beside_the_next_run() {
     }
     wait_for("the child's last line", || place.log_text().contains(&format!("] child {}\n", LINES - 1)));
     assert_shared(&place, &["child", "next"], LINES);
+}
+
+/// A child of the run's is in the middle of a line when the run ends: goes on with it as if nothing had been.
+#[test]
+fn a_child_that_prints_while_its_run_ends() {
+    const LINES: u64 = 100_000;
+    for _ in 0..10 {
+        let place = Place::new();
+        let mut child =
+            place.subject(&["lingering_log_until_go", &LINES.to_string()]).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("the child's lines", || place.log_text().contains("] child 1000\n"));
+        place.go();
+        assert!(child.wait().unwrap().success());
+        wait_for("the child's last line", || place.log_text().contains(&format!("] child {}\n", LINES - 1)));
+        assert_shared(&place, &["child"], LINES);
+    }
 }
 
 fn flock(file: &fs::File, operation: i32) {

@@ -100,6 +100,7 @@ fn main() -> ExitCode {
         "lingering" => lingering(),
         "shared_log" => shared_log(number),
         "lingering_log" => lingering_log(number),
+        "lingering_log_until_go" => lingering_log_until_go(number),
         "rotations" => rotations(number),
         "pipes_used_up" => pipes_used_up(number),
         "stdout_held" => stdout_held(),
@@ -698,6 +699,17 @@ fn lingering() {
 /// A child prints on into this run's collector when the run has ended.
 #[locked_pipeline(lock = "${SUBJECT_DIR}/lingering.lock", log = LOG, max_size = "1MB", backups = 400)]
 fn lingering_log(lines: u64) {
+    spawn_counting_child(lines);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1MB", backups = 400)]
+fn lingering_log_until_go(lines: u64) {
+    spawn_counting_child(lines);
+    wait_for_go();
+}
+
+/// A child that lives on, and writes a block at a time, as programs do whose output is no terminal.
+fn spawn_counting_child(lines: u64) {
     Command::new("sh").args(["-c", &format!("seq -f 'child %.0f' 0 {} &", lines - 1)]).status().unwrap();
 }
 

@@ -17,6 +17,8 @@ use crate::frame::{Decoder, Frame, Nonce, Severity, Step};
 const READ_ROOM: usize = 256 * 1024;
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+/// How long somebody may take to go on with a line that is not whole when the run has ended.
+const LINE_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// The closing line as the run sends it; a longer one is cut.
 const CLOSING_ROOM: usize = MAX_LINE;
 
@@ -136,6 +138,18 @@ impl Stream {
             output.record(severity, console, &self.record_text, time);
         }
         self.record_text.clear();
+    }
+
+    /// Something is half there, and somebody goes on with it: a child that outlives the run and writes a block at a time. The
+    /// run itself has closed its end, so where nobody else is there the answer does not take long.
+    fn is_gone_on_with(&self) -> bool {
+        let Some(reader) = &self.reader else { return false };
+        if self.held == 0 && self.record.is_none() && !self.shaper.is_pending() {
+            return false;
+        }
+        let mut polled = [PollFd::new(reader, PollFlags::IN)];
+        let _ = poll(&mut polled, Some(&LINE_PATIENCE));
+        polled[0].revents().contains(PollFlags::IN)
     }
 
     /// Nothing more will complete what is half there.
@@ -406,7 +420,7 @@ impl Collector {
     fn write_closing_line(&mut self) {
         // Said before the closing line is taken out of the pipe, where a successor will not find it.
         self.tell_keeper(Message::Closing);
-        for stream in self.streams.iter_mut().flatten() {
+        for stream in self.streams.iter_mut().flatten().filter(|stream| !stream.is_gone_on_with()) {
             stream.finish(&self.decoder, &mut self.output);
         }
         let Some(run) = &mut self.run else { return };

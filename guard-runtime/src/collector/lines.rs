@@ -141,6 +141,10 @@ impl LineShaper {
         self.forget();
     }
 
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Drops the pending line.
     pub(crate) fn forget(&mut self) {
         self.pending.clear();
