@@ -14,9 +14,14 @@ use rustix::pipe::PIPE_BUF;
 use rustix::time::Timespec;
 
 use super::descriptor::opened_anew;
+use super::stamp::monotonic;
 
-/// More than so many bytes waiting, and the run is slowed down until the console takes some.
+/// More than so many bytes waiting for a console that has stalled, and the run is slowed down until it takes some.
 const SLOW_DOWN: usize = 2 * 1024 * 1024;
+/// The same for a console that takes bytes, only not as fast as they come: the more wait here, the later each is seen.
+const SLOW_DOWN_MOVING: usize = 64 * 1024;
+/// A console that has taken nothing for so many microseconds has stalled.
+const STALLS_AFTER: u64 = 100_000;
 /// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
 const ROOM: usize = 8 * 1024 * 1024;
 
@@ -27,6 +32,8 @@ pub(crate) struct Console {
     /// Bytes for the next write; those before `taken` have been written.
     waiting: Vec<u8>,
     taken: usize,
+    /// When it last took some of what waited, in microseconds.
+    moved: u64,
 }
 
 /// How it is written to without being stalled by it.
@@ -63,7 +70,7 @@ impl Console {
     }
 
     fn with(descriptor: Option<OwnedFd>, way: Way) -> Self {
-        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0 }
+        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0, moved: 0 }
     }
 
     pub(super) fn descriptor(&self) -> Option<&OwnedFd> {
@@ -80,12 +87,7 @@ impl Console {
 
     /// To be polled for room, where something waits for it.
     pub(super) fn stalled(&self) -> Option<&OwnedFd> {
-        let inside = match &self.way {
-            #[cfg(target_os = "linux")]
-            Way::Spliced(pipe) => pipe.inside,
-            _ => 0,
-        };
-        self.descriptor.as_ref().filter(|_| self.taken < self.waiting.len() || inside > 0)
+        self.descriptor.as_ref().filter(|_| self.behind() > 0)
     }
 
     /// In a keeper that takes over: what waited is the dead collector's, and lost with it; but the pipe between may still
@@ -101,7 +103,19 @@ impl Console {
 
     /// So much waits that the run should print no more for now.
     pub(super) fn is_backed_up(&self) -> bool {
-        self.descriptor.is_some() && self.waiting.len() - self.taken > SLOW_DOWN
+        let moves = || monotonic() < self.moved + STALLS_AFTER;
+        let waits = self.waiting.len() - self.taken;
+        self.descriptor.is_some() && (waits > SLOW_DOWN || waits > SLOW_DOWN_MOVING && moves())
+    }
+
+    /// Bytes that the console is yet to take.
+    fn behind(&self) -> usize {
+        let inside = match &self.way {
+            #[cfg(target_os = "linux")]
+            Way::Spliced(pipe) => pipe.inside,
+            _ => 0,
+        };
+        self.waiting.len() - self.taken + inside
     }
 
     /// Gathers bytes for the next flush.
@@ -137,6 +151,7 @@ impl Console {
     /// Writes of what was gathered as much as the console takes now. An error ends the console's copy for good (a reader
     /// that went away does not come back) and is reported once.
     pub(super) fn flush(&mut self) -> Result<(), Errno> {
+        let before = self.behind();
         let waiting = std::mem::take(&mut self.waiting);
         let result = self.write(&waiting[self.taken..]);
         self.waiting = waiting;
@@ -144,6 +159,9 @@ impl Console {
         if self.taken == self.waiting.len() || result.is_err() {
             self.waiting.clear();
             self.taken = 0;
+        }
+        if self.behind() < before {
+            self.moved = monotonic();
         }
         result.map(drop)
     }

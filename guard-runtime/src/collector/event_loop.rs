@@ -4,19 +4,22 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::Timespec;
 
 use super::keeper::{self, Message};
 use super::lines::{LineShaper, MAX_LINE};
 use super::link::Answer;
 use super::output::Output;
-use super::{number, spawn, stamp, terminal};
+use super::stamp::{self, monotonic};
+use super::{number, spawn, terminal};
 use crate::frame::{Decoder, Frame, Nonce, Severity, Step};
 
 /// Bytes read at once.
 const READ_ROOM: usize = 256 * 1024;
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+/// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// How long somebody may take to go on with a line that is not whole when the run has ended.
 const LINE_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// The closing line as the run sends it; a longer one is cut.
@@ -318,7 +321,7 @@ impl Collector {
             None => PollFd::new(self.output.log_directory(), nothing),
         });
         let asks_for_size = self.run.is_some() && (self.has_terminal(0) || self.has_terminal(1));
-        while poll(&mut polled, asks_for_size.then_some(&terminal::RESIZE_CHECK)) == Err(Errno::INTR) {}
+        while poll(&mut polled, (asks_for_size || !reads).then_some(&LOOK_AGAIN)) == Err(Errno::INTR) {}
         let [control, pidfd, keeper, stdout, stderr, ..] = polled.map(|polled| polled.revents());
         Ready {
             control,
@@ -534,9 +537,4 @@ fn read_closing_line(control: &OwnedFd, buffer: &mut [u8], is_dead: bool) -> usi
         }
     }
     length
-}
-
-fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }

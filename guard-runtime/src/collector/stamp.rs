@@ -11,6 +11,12 @@ pub(crate) fn now() -> u64 {
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
+/// Microseconds by a clock that nobody sets.
+pub(super) fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}
+
 /// Formats stamps that never run backwards. Allocates nothing; the calendar is asked once a second.
 pub(crate) struct Stamper {
     last: u64,

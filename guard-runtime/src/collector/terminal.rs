@@ -7,12 +7,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
-use rustix::time::Timespec;
 
 use super::descriptor::above_standard;
-
-/// How often the real terminal is asked for its size: no handler for SIGWINCH is put into the user's process.
-pub(super) const RESIZE_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// More than a pseudo-terminal holds: 8 KiB on their way (Linux: `pty_common_install`; another kernel may have its 64 KiB
 /// for terminals) and a page that is ready to be read.
