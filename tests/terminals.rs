@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::terminal::Terminal;
-use support::{Place, before_exec, logged, printed, random, repeat, wait_for};
+use support::{Place, assert_counted, before_exec, logged, printed, random, repeat, wait_for};
 
 /// Which of the two standard streams lead to the terminal; the other leads to a file.
 fn shown(place: &Place, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
@@ -90,19 +90,7 @@ fn kills() {
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
         assert!(place.closing_line().contains("run ended without finishing"));
-        let (mut logged, counters) = ([0; 64], place.counters());
-        // A line that was being written at the kill is cut.
-        for entry in place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))) {
-            let mut words = entry.split(' ');
-            let thread: usize = words.next().unwrap().parse().unwrap();
-            let number: u64 = words.nth(1).unwrap().parse().unwrap();
-            assert_eq!(number, logged[thread], "whole, in order, without a gap");
-            logged[thread] += 1;
-        }
-        for (thread, counted) in counters.into_iter().enumerate() {
-            assert!(logged[thread] >= counted, "thread {thread}: {counted} printed, {} logged", logged[thread]);
-            printed.fetch_add(counted, Ordering::Relaxed);
-        }
+        printed.fetch_add(assert_counted(&place, &place.entries()), Ordering::Relaxed);
         assert!(!capture.finish().is_empty());
     });
     println!("300 kills, {} lines printed, 0 lost", printed.into_inner());

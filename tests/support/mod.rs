@@ -222,6 +222,23 @@ pub fn logged(place: &Place) -> Vec<u64> {
     place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))).filter_map(number).collect()
 }
 
+/// Every line that `count` says it printed is in the log, each thread's in order and without a gap; returns how many.
+pub fn assert_counted(place: &Place, entries: &[String]) -> u64 {
+    let (mut logged, counters) = ([0; 64], place.counters());
+    // On a terminal, a line that was being written at the kill is cut.
+    for entry in entries.iter().filter(|entry| entry.ends_with(&"x".repeat(75))) {
+        let mut words = entry.split(' ');
+        let thread: usize = words.next().unwrap().parse().unwrap();
+        let number: u64 = words.nth(1).unwrap().parse().unwrap();
+        assert_eq!(number, logged[thread], "in order, without a gap");
+        logged[thread] += 1;
+    }
+    for (thread, (counted, logged)) in counters.iter().zip(logged).enumerate() {
+        assert!(logged >= *counted, "thread {thread}: {counted} printed, {logged} logged");
+    }
+    counters.iter().sum()
+}
+
 /// How many lines `flood_on` says it printed.
 pub fn printed(place: &Place) -> u64 {
     let entries = place.entries();
