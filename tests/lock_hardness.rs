@@ -4,13 +4,14 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::{Place, helpers, is_root, kill, repeat, text, wait_for};
+use support::{Place, is_root, kill, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
@@ -221,16 +222,19 @@ fn micros(stamp: &str) -> u64 {
 fn wait_latency(held_for: Duration) -> u64 {
     let place = Place::new();
     let mut holder = place.holder();
-    let waiter = place.subject(&["wait"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut waiter = place.subject(&["wait"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(waiter.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
+    assert!(said.contains("run.lock is held by pid ") && said.contains("; waiting up to 5s for it"), "{said}");
     std::thread::sleep(held_for);
     holder.kill().unwrap();
     holder.wait().unwrap();
     let released = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
-    let output = waiter.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let said = text(&output.stderr);
-    assert!(said.contains("run.lock is held by pid ") && said.contains("; waiting up to 5s for it"), "{said}");
-    assert_eq!(said.lines().count(), 1, "announced once");
+    assert!(waiter.wait().unwrap().success());
+    said.clear();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "", "announced once");
     let log = place.log_text();
     let line = log.lines().find(|line| line.ends_with("[OUT  ] mine")).unwrap();
     micros(line).saturating_sub(released)
@@ -276,7 +280,7 @@ fn a_wait_that_is_over_and_one_that_is_told_to_end() {
     assert_eq!(text(&output.stderr).lines().count(), 2, "announced, then skipped");
     let mut waiter = place.subject(&["wait"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(waiter.stderr.take().unwrap()), &mut line).unwrap();
+    BufReader::new(waiter.stderr.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("; waiting up to 5s for it"), "{line}");
     assert!(kill(waiter.id(), libc::SIGTERM));
     assert_eq!(waiter.wait().unwrap().signal(), Some(libc::SIGTERM));
@@ -357,8 +361,9 @@ fn released_by_any_death() {
 #[ignore = "needs root and a memory cgroup"]
 fn released_by_the_oom_killer() {
     let cgroup = Path::new("/sys/fs/cgroup/memory/guard-test");
-    if let Err(error) = fs::create_dir_all(cgroup) {
-        return println!("not shown: no memory cgroup (version 1) on this machine: {error}");
+    let is_there = cgroup.with_file_name("memory.limit_in_bytes").exists();
+    if !is_there || fs::create_dir_all(cgroup).is_err() {
+        return println!("not shown: no memory cgroup (version 1) that may be written to on this machine");
     }
     for _ in 0..50 {
         let place = Place::new();
@@ -373,5 +378,4 @@ fn released_by_the_oom_killer() {
         assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "ran\n"));
     }
     wait_for("the cgroup to be empty", || fs::remove_dir(cgroup).is_ok());
-    assert!(helpers(std::process::id()).is_empty());
 }

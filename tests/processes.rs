@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Place, helper, helpers, kill, logged, printed, random, repeat, text, wait_for};
+use support::{Place, are_gone, helper, helpers, kill, logged, printed, random, repeat, text, wait_for};
 
 /// Two batches of lines of 90 bytes, and the lines that they cut at either end.
 const MOST_MISSING: u64 = 2 * (256 * 1024 / 90 + 2);
@@ -46,7 +46,8 @@ fn helpers_keep_their_own_descriptors_only() {
     }
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the run to start", || place.log_text().contains("] held\n") && helpers(child.id()).len() == 2);
-    for (helper, name) in helpers(child.id()) {
+    let both = helpers(child.id());
+    for (helper, name) in &both {
         let open = || -> Vec<String> {
             let directory = fs::read_dir(format!("/proc/{helper}/fd")).unwrap();
             directory.filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect()
@@ -58,7 +59,8 @@ fn helpers_keep_their_own_descriptors_only() {
     }
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    wait_for("the helpers to end", || helpers(child.id()).is_empty());
+    let both: Vec<u32> = both.into_iter().map(|(helper, _)| helper).collect();
+    wait_for("the helpers to end", || are_gone(&both));
 }
 
 /// One helper, then the other, within so many milliseconds: the job keeps its exit code, and misses at most a batch.

@@ -155,14 +155,15 @@ fn control_z_and_on() {
     let capture = terminal.capture();
     // A process that is stopped needs a shell to bring it back: without one (an orphaned group) Ctrl-Z does nothing.
     let mut command = Command::new("bash");
-    let script =
-        format!("set -m; {} flood_on_in_one_file 30000; jobs; fg; echo status $?", env!("CARGO_BIN_EXE_subject"));
+    let script = format!(
+        "set -m; {} flood_on_in_one_file 30000; jobs; : > $SUBJECT_DIR/go; fg; echo status $?",
+        env!("CARGO_BIN_EXE_subject")
+    );
     command.args(["-c", &script]).env("SUBJECT_DIR", place.path(""));
     let mut child = terminal.login(&mut command).spawn().unwrap();
     drop(command);
     wait_for("lines", || place.log_text().contains("line 00001000"));
     terminal.emulator.write_all(b"\x1a").unwrap();
-    place.go();
     assert!(child.wait().unwrap().success());
     let shown = capture.finish();
     assert!(shown.contains("Stopped") && shown.contains("status 7"), "{}", &shown[shown.len() - 300..]);

@@ -48,6 +48,12 @@ unsafe impl std::alloc::GlobalAlloc for Watched {
 static ALLOCATOR: Watched = Watched;
 
 fn main() -> ExitCode {
+    // A test that fails leaves nobody behind who prints for ever.
+    #[cfg(target_os = "linux")]
+    // SAFETY: a system call on this process alone.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+    };
     let trace = std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("allocated");
     TRACE.set(std::ffi::CString::new(trace.into_os_string().into_encoded_bytes()).unwrap()).unwrap();
     MAIN.store(std::process::id().into(), Ordering::Relaxed);

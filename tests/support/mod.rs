@@ -160,6 +160,17 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     found
 }
 
+/// The state letter of a process (proc(5)); none where there is none.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// None of them lives: gone, or waiting for whoever reaps it.
+pub fn are_gone(pids: &[u32]) -> bool {
+    pids.iter().all(|pid| matches!(state(*pid), None | Some('Z' | 'X')))
+}
+
 /// Says whether there was such a process.
 pub fn kill(pid: u32, signal: i32) -> bool {
     // SAFETY: a process that the test started.

@@ -21,7 +21,7 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// How long somebody may take to go on with a line that is not whole when the run has ended.
-const LINE_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+const LINE_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
 /// The closing line as the run sends it; a longer one is cut.
 const CLOSING_ROOM: usize = MAX_LINE;
 
@@ -230,8 +230,9 @@ impl Collector {
     /// The first helper's life.
     pub(super) fn start(mut self) -> ! {
         self.close_foreign_descriptors();
-        self.answer(Answer::Ready);
+        // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
+        self.answer(Answer::Ready);
         self.fork_keeper();
         self.run()
     }

@@ -196,7 +196,11 @@ impl LogFile {
         }
         // The directory is gone or closed to us: carry on in the file that is open.
         let file = self.file.as_ref().ok_or(Errno::NOENT)?;
-        Ok((false, rustix::fs::fstat(file)?.st_size as u64))
+        let stat = rustix::fs::fstat(file)?;
+        let size = stat.st_size as u64;
+        // It has no name left by which anybody could read it, only the disk's room: that much of it, and no more.
+        let starts_over = stat.st_nlink == 0 && size >= self.max_size && rustix::fs::ftruncate(file, 0).is_ok();
+        Ok((false, if starts_over { 0 } else { size }))
     }
 
     fn reopen(&mut self) -> Result<(), Errno> {
@@ -450,6 +454,18 @@ mod tests {
         log.append(b"three\n");
         assert_eq!(fs::read_to_string(directory.path().join("moved")).unwrap(), "one\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_log_without_a_name_is_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("logs/a.log");
+        let mut log = LogFile::open(&path, 100, 5).unwrap();
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        for number in 0..100 {
+            assert!(log.append(numbered_line(number).as_bytes()).lost.is_none());
+            assert!(rustix::fs::fstat(log.file.as_ref().unwrap()).unwrap().st_size <= 100);
+        }
     }
 
     #[test]
