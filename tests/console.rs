@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
-use support::{Place, helper, kill, logged, state, wait_for};
+use support::{Place, helper, is_root, kill, logged, state, wait_for};
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
 #[test]
@@ -28,17 +28,77 @@ fn console_gone() {
 #[test]
 fn console_stalled() {
     let place = Place::new();
+    stalled(&place, place.subject(&["flood", "100000"]));
+}
+
+/// The console's pipe is another user's, as cron's is: it cannot be opened anew.
+#[test]
+fn console_of_another_user_stalled() {
+    if !is_root() {
+        return println!("not shown: takes root to run a program as another user");
+    }
+    let place = Place::new();
+    stalled(&place, place.subject_of_user(65_534, &["flood", "100000"]));
+}
+
+fn stalled(place: &Place, mut command: Command) {
     let lines = 100_000;
-    let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     // The console's pipe holds 64 KiB; the log goes on for megabytes.
-    wait_for("the log to be far ahead", || logged(&place).len() > 20_000);
+    wait_for("the log to be far ahead", || logged(place).len() > 20_000);
     assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
-    assert!(logged(&place).len() < lines, "its memory is bounded");
+    assert!(logged(place).len() < lines, "its memory is bounded");
     let mut output = String::new();
     std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut output).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(output.lines().count(), lines, "nothing is dropped");
-    assert_eq!(logged(&place), (0..lines as u64).collect::<Vec<_>>());
+    assert_eq!(logged(place), (0..lines as u64).collect::<Vec<_>>());
+}
+
+/// Many parents wait for the end before they read, and a pipe holds 64 KiB, however small the pieces.
+#[test]
+fn a_parent_that_reads_after_the_end() {
+    let place = Place::new();
+    let mut child =
+        place.subject(&["few_records", "100"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
+    assert_eq!(BufReader::new(child.stderr.take().unwrap()).lines().count(), 100);
+}
+
+/// A child lives on and holds one of two streams open: who reads the other one sees its end.
+#[test]
+fn each_console_ends_by_itself() {
+    for open in ["1", "2"] {
+        let place = Place::new();
+        let mut command = place.subject(&["child_on_one_stream", open]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let readers = [
+            std::thread::spawn(move || std::io::read_to_string(&mut stdout).unwrap()),
+            std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap()),
+        ];
+        let (closed, still_open) = if open == "1" { (1, 0) } else { (0, 1) };
+        assert!(child.wait().unwrap().success());
+        wait_for("the end of the other stream", || readers[closed].is_finished());
+        assert!(!readers[still_open].is_finished());
+        place.go();
+        assert_eq!(readers.map(|reader| reader.join().unwrap()), ["out\n", "err\n"]);
+    }
+}
+
+/// A child lives on and prints faster than the console takes: the run waits for what it printed itself alone.
+#[test]
+fn a_child_faster_than_the_console() {
+    let place = Place::new();
+    let mut child = place.subject(&["flooding_child"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut console = child.stdout.take().unwrap();
+    wait_for("the end", || {
+        let _ = console.read(&mut [0; 4096]).unwrap();
+        child.try_wait().unwrap().is_some()
+    });
+    assert!(child.wait().unwrap().success() && !place.is_locked());
+    place.go();
+    std::io::copy(&mut console, &mut std::io::sink()).unwrap();
 }
 
 /// A reader that is slower than the run, as most are: the run goes at its pace, and what it shows is never old.
@@ -184,12 +244,12 @@ fn killed_while_the_console_stalls() {
 fn the_console_goes_on_as_the_run_is_let_go() {
     for moment in 0..6 {
         let place = Place::new();
-        // More than the console's pipe holds, less than that and ours before it do.
+        // More than the console's pipe holds, less than twice as much.
         let mut child = place.subject(&["hold", "1000"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         wait_for("the holder to hold", || place.log_text().contains("] held\n"));
         let collector = helper(child.id(), "guard-collector");
         let mut strace = Command::new("strace");
-        strace.args(["-qq", "-o", "/dev/null", "-e", "inject=splice:delay_enter=100000", "-p", &collector.to_string()]);
+        strace.args(["-qq", "-o", "/dev/null", "-e", "inject=write:delay_enter=100000", "-p", &collector.to_string()]);
         let mut strace = strace.stdin(Stdio::null()).spawn().expect("strace");
         let status = || fs::read_to_string(format!("/proc/{collector}/status")).unwrap_or_default();
         wait_for("strace", || !status().contains("TracerPid:\t0\n"));

@@ -57,7 +57,7 @@ fn collected(nonce: Nonce, stream: &[u8], mut portion: impl FnMut() -> usize) ->
         held.drain(..at);
     }
     assert!(held.is_empty());
-    shaper.finish(STAMP, &mut batch);
+    shaper.break_line(STAMP, &mut batch);
     log.extend_from_slice(batch.lines());
     (log, console)
 }

@@ -101,6 +101,9 @@ fn main() -> ExitCode {
         "stuck" => stuck(),
         "lock_only" => lock_only(),
         "flood_background" => flood_background(number),
+        "flooding_child" => flooding_child(),
+        "child_on_one_stream" => child_on_one_stream(number),
+        "few_records" => few_records(number),
         "fail_long" => return ExitCode::from(u8::from(fail_long().is_err())),
         "close_from_fork" => close_from_fork(),
         "lingering" => lingering(),
@@ -705,7 +708,8 @@ fn lingering() {
 /// A child prints on into this run's collector when the run has ended.
 #[locked_pipeline(lock = "${SUBJECT_DIR}/lingering.lock", log = LOG, max_size = "1MB", backups = 400)]
 fn lingering_log(lines: u64) {
-    spawn_counting_child(lines);
+    // Line by line, for the next run's lines stand between them.
+    Command::new("sh").args(["-c", &format!("stdbuf -oL seq -f 'child %.0f' 0 {} &", lines - 1)]).status().unwrap();
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG, max_size = "1MB", backups = 400)]
@@ -717,6 +721,34 @@ fn lingering_log_until_go(lines: u64) {
 /// A child that lives on, and writes a block at a time, as programs do whose output is no terminal.
 fn spawn_counting_child(lines: u64) {
     Command::new("sh").args(["-c", &format!("seq -f 'child %.0f' 0 {} &", lines - 1)]).status().unwrap();
+}
+
+/// A child that lives on and prints as fast as it can.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn flooding_child() {
+    let script = "yes & (while [ -d $SUBJECT_DIR -a ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done; kill $!) &";
+    Command::new("sh").args(["-c", script]).status().unwrap();
+    println!("main is done");
+}
+
+/// A silent child that lives on and holds one of the two streams open: 1 for standard output, 2 for standard error.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn child_on_one_stream(number: u64) {
+    let other = 3 - number;
+    let script =
+        format!("(while [ -d $SUBJECT_DIR -a ! -e $SUBJECT_DIR/go ]; do sleep 0.02; done) {other}>/dev/null &");
+    Command::new("sh").args(["-c", &script]).status().unwrap();
+    println!("out");
+    eprintln!("err");
+}
+
+/// One by one, each a batch of its own.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn few_records(number: u64) {
+    for number in 0..number {
+        log::info!("record {number}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG, max_size = "20KB", backups = 60)]

@@ -1,9 +1,10 @@
 //! The console: the descriptors that were standard output and standard error before the run.
 //!
 //! It may stall (a reader that does not read, a terminal under Ctrl-S), and must not stall the log: what it does not take
-//! waits in memory. `O_NONBLOCK` is not ours to set, for it belongs to everyone who shares the description; so a pipe is
-//! fed by splice(2), which has a flag of its own for that; a terminal is opened anew, for a description that is ours alone;
-//! and where neither can be had, and for sockets, small writes follow a poll each.
+//! waits in memory. `O_NONBLOCK` is not ours to set, for it belongs to everyone who shares the description; so pipes and
+//! terminals are opened anew, for a description that is ours alone. One that belongs to another user (cron's pipe) cannot be:
+//! then a pipe is fed by splice(2), which has a flag of its own for that, and a terminal, like a socket, by small writes
+//! that follow a poll each.
 
 use std::os::fd::OwnedFd;
 
@@ -34,11 +35,13 @@ pub(crate) struct Console {
     taken: usize,
     /// When it last took some of what waited, in microseconds.
     moved: u64,
+    /// How much of what waits was printed before the run's end, which waits for that.
+    owed: usize,
 }
 
 /// How it is written to without being stalled by it.
 enum Way {
-    /// Files and devices such as /dev/null do not stall, and a terminal that was opened anew says when it would.
+    /// Files and devices such as /dev/null do not stall, and what was opened anew says when it would.
     Direct,
     #[cfg(target_os = "linux")]
     Spliced(PrivatePipe),
@@ -50,27 +53,31 @@ impl Console {
     pub(super) fn new(descriptor: Option<OwnedFd>) -> std::io::Result<Self> {
         let kind = descriptor.as_ref().and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
         let kind = kind.map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let is_terminal = descriptor.as_ref().is_some_and(rustix::termios::isatty);
         let way = match (kind, &descriptor) {
-            #[cfg(target_os = "linux")]
-            (Some(FileType::Fifo), _) => Way::Spliced(PrivatePipe::new()?),
-            #[cfg(not(target_os = "linux"))]
-            (Some(FileType::Fifo), _) => Way::Polled,
-            (Some(FileType::Socket), _) => Way::Polled,
-            (Some(FileType::CharacterDevice), Some(terminal)) if rustix::termios::isatty(terminal) => {
-                // Without blocking: poll(2) tells that it has room, but not for how many bytes, and a write of more sleeps
-                // until all of it fits.
-                match opened_anew(terminal, OFlags::WRONLY | OFlags::NONBLOCK) {
-                    Some(own) => return Ok(Self::with(Some(own), Way::Direct)),
-                    None => Way::Polled,
+            (Some(FileType::Fifo | FileType::CharacterDevice), Some(place))
+                if is_terminal || kind == Some(FileType::Fifo) =>
+            {
+                if let Some(own) = opened_anew(place, OFlags::WRONLY | OFlags::NONBLOCK) {
+                    return Ok(Self::with(Some(own), Way::Direct));
                 }
+                #[cfg(target_os = "linux")]
+                if is_terminal {
+                    Way::Polled
+                } else {
+                    Way::Spliced(PrivatePipe::new()?)
+                }
+                #[cfg(not(target_os = "linux"))]
+                Way::Polled
             }
+            (Some(FileType::Socket), _) => Way::Polled,
             _ => Way::Direct,
         };
         Ok(Self::with(descriptor, way))
     }
 
     fn with(descriptor: Option<OwnedFd>, way: Way) -> Self {
-        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0, moved: 0 }
+        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0, moved: 0, owed: 0 }
     }
 
     pub(super) fn descriptor(&self) -> Option<&OwnedFd> {
@@ -95,6 +102,7 @@ impl Console {
     pub(super) fn forget_the_unwritten(&mut self) {
         self.waiting.clear();
         self.taken = 0;
+        self.owed = 0;
         #[cfg(target_os = "linux")]
         if let Way::Spliced(pipe) = &mut self.way {
             pipe.inside = rustix::io::ioctl_fionread(&pipe.reader).unwrap_or(0) as usize;
@@ -106,6 +114,25 @@ impl Console {
         let moves = || monotonic() < self.moved + STALLS_AFTER;
         let waits = self.waiting.len() - self.taken;
         self.descriptor.is_some() && (waits > SLOW_DOWN || waits > SLOW_DOWN_MOVING && moves())
+    }
+
+    /// The run has ended: it waits for what it printed, not for what others print from now on.
+    pub(super) fn owe_what_waits(&mut self) {
+        self.owed = self.behind();
+    }
+
+    pub(super) fn owes_the_run(&self) -> bool {
+        self.descriptor.is_some() && self.owed > 0
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.descriptor.is_some() && self.behind() == 0
+    }
+
+    /// Nothing more will come: a reader behind it is to see the end.
+    pub(super) fn close(&mut self) {
+        self.descriptor = None;
+        self.way = Way::Direct;
     }
 
     /// Bytes that the console is yet to take.
@@ -160,8 +187,10 @@ impl Console {
             self.waiting.clear();
             self.taken = 0;
         }
-        if self.behind() < before {
+        let taken = before - self.behind();
+        if taken > 0 {
             self.moved = monotonic();
+            self.owed = self.owed.saturating_sub(taken);
         }
         result.map(drop)
     }

@@ -20,8 +20,6 @@ const READ_ROOM: usize = 256 * 1024;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// How long somebody may take to go on with a line that is not whole when the run has ended.
-const LINE_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
 /// The closing line as the run sends it; a longer one is cut.
 const CLOSING_ROOM: usize = MAX_LINE;
 
@@ -143,16 +141,13 @@ impl Stream {
         self.record_text.clear();
     }
 
-    /// Something is half there, and somebody goes on with it: a child that outlives the run and writes a block at a time. The
-    /// run itself has closed its end, so where nobody else is there the answer does not take long.
-    fn is_gone_on_with(&self) -> bool {
-        let Some(reader) = &self.reader else { return false };
-        if self.held == 0 && self.record.is_none() && !self.shaper.is_pending() {
-            return false;
+    /// The run has ended. It has closed its end of the stream, but a child that lives on may be in the middle of a line, for
+    /// programs write to a pipe a block at a time: it goes on with that, in a piece of its own.
+    fn end_run(&mut self, decoder: &Decoder, output: &mut Output) {
+        match &self.reader {
+            Some(reader) if !has_hung_up(reader) => output.break_line(&mut self.shaper, stamp::now()),
+            _ => self.finish(decoder, output),
         }
-        let mut polled = [PollFd::new(reader, PollFlags::IN)];
-        let _ = poll(&mut polled, Some(&LINE_PATIENCE));
-        polled[0].revents().contains(PollFlags::IN)
     }
 
     /// Nothing more will complete what is half there.
@@ -258,9 +253,12 @@ impl Collector {
         keeper::set_name(c"guard-collector");
         loop {
             // Looked at before the wait: a keeper that took over may find that nothing is left but to answer.
-            let is_closed = |run: &Run| run.phase == Phase::Closed && (run.is_dead || self.console_is_done());
+            let is_closed = |run: &Run| run.phase == Phase::Closed && (run.is_dead || !self.output.owes_the_run());
             if self.run.as_ref().is_some_and(is_closed) {
                 self.let_go_of_run();
+            }
+            if self.run.is_none() {
+                self.close_idle_consoles();
             }
             // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
             if self.run.is_none() && self.all_streams_ended() && self.console_is_done() {
@@ -324,9 +322,11 @@ impl Collector {
         let asks_for_size = self.run.is_some() && (self.has_terminal(0) || self.has_terminal(1));
         while poll(&mut polled, (asks_for_size || !reads).then_some(&LOOK_AGAIN)) == Err(Errno::INTR) {}
         let [control, pidfd, keeper, stdout, stderr, ..] = polled.map(|polled| polled.revents());
+        // A run whose console stalls is not to be asked to end, but it may be dead.
+        let is_dead = |run: &Run| !reads && run.pidfd.is_none() && has_hung_up(&run.control);
         Ready {
             control,
-            run_is_dead: !pidfd.is_empty(),
+            run_is_dead: !pidfd.is_empty() || run.is_some_and(is_dead),
             keeper_is_gone: !keeper.is_empty(),
             streams: [!stdout.is_empty(), !stderr.is_empty()],
         }
@@ -424,8 +424,8 @@ impl Collector {
     fn write_closing_line(&mut self) {
         // Said before the closing line is taken out of the pipe, where a successor will not find it.
         self.tell_keeper(Message::Closing);
-        for stream in self.streams.iter_mut().flatten().filter(|stream| !stream.is_gone_on_with()) {
-            stream.finish(&self.decoder, &mut self.output);
+        for stream in self.streams.iter_mut().flatten() {
+            stream.end_run(&self.decoder, &mut self.output);
         }
         let Some(run) = &mut self.run else { return };
         let has_had_it = std::mem::replace(&mut run.phase, Phase::Closed) == Phase::Closing;
@@ -450,6 +450,7 @@ impl Collector {
         self.output.flush_log();
         self.tell_keeper(Message::Closed);
         self.output.flush();
+        self.output.owe_what_waits();
     }
 
     /// Log and console have it all, or nobody is left to wait for the console: answers.
@@ -479,15 +480,24 @@ impl Collector {
 
     fn drop_ended_streams(&mut self) {
         for index in 0..2 {
-            let Some(reader) = self.reader(index) else { continue };
-            let mut polled = [PollFd::new(reader, PollFlags::IN)];
-            let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            if polled[0].revents() == PollFlags::HUP {
+            if self.reader(index).is_some_and(has_hung_up) {
                 // There may be a last word all the same: it came between the kernel's looks for input and for writers.
                 self.read(index);
             }
         }
         self.output.flush();
+    }
+
+    /// Whoever reads what the run printed is to see its end, whatever a child of the run does with the other stream. (Records
+    /// that a forked child logs after that are in the log alone.)
+    fn close_idle_consoles(&mut self) {
+        for (console, message) in [Message::StdoutShown, Message::StderrShown].into_iter().enumerate() {
+            let feeds = |stream: &Stream| stream.reader.is_some() && self.output.is_fed_by(console, stream.console);
+            if self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
+                self.output.close_console(console);
+                self.tell_keeper(message);
+            }
+        }
     }
 
     fn reader(&self, index: usize) -> Option<&OwnedFd> {
@@ -513,6 +523,13 @@ impl Collector {
             run.phase = phase;
         }
     }
+}
+
+/// Nobody can write to it any more, and everything that was has been read.
+fn has_hung_up(reader: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(reader, PollFlags::IN)];
+    let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    polled[0].revents() == PollFlags::HUP
 }
 
 /// Reads up to the NUL that ends the line; of a run that died in the middle of it, what there is.

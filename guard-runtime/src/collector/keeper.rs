@@ -28,6 +28,10 @@ pub(super) enum Message {
     Closed = b'C' as isize,
     /// The log was rotated.
     Rotated = b'R' as isize,
+    /// Nothing more goes to the console of standard output.
+    StdoutShown = b'1' as isize,
+    /// Nothing more goes to the console of standard error.
+    StderrShown = b'2' as isize,
     /// All is done.
     Quit = b'Q' as isize,
 }
@@ -91,6 +95,8 @@ impl Collector {
                 Ok(_) if byte[0] == Message::Closing as u8 => self.note_phase(Phase::Closing),
                 Ok(_) if byte[0] == Message::Closed as u8 => self.note_phase(Phase::Closed),
                 Ok(_) if byte[0] == Message::Rotated as u8 => self.output.hold_next_removed(),
+                Ok(_) if byte[0] == Message::StdoutShown as u8 => self.output.close_console(0),
+                Ok(_) if byte[0] == Message::StderrShown as u8 => self.output.close_console(1),
                 Ok(_) => spawn::exit(0),
             }
         }

@@ -133,16 +133,13 @@ impl LineShaper {
         taken
     }
 
-    /// Writes the line that still waits for its newline, if there is one. The batch must have room.
-    pub(crate) fn finish(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch) {
+    /// Writes what there is of a line that still waits for its newline. The batch must have room.
+    pub(crate) fn break_line(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch) {
         if !self.pending.is_empty() {
             batch.line(&prefix(stamp, self.tag()), [&self.pending, b""]);
+            self.pending.clear();
+            self.continued = true;
         }
-        self.forget();
-    }
-
-    pub(crate) fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
     }
 
     /// Drops the pending line.
@@ -201,7 +198,7 @@ mod tests {
                 batch.clear();
             }
         }
-        shaper.finish(STAMP, &mut batch);
+        shaper.break_line(STAMP, &mut batch);
         all.extend_from_slice(batch.lines());
         all
     }

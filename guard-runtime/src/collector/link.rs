@@ -137,9 +137,12 @@ impl Link {
         let _ = send(&control, closing_line);
         drop(control);
         let answer = next_answer(&acknowledge);
-        // Its end of file is the end of both helpers, which is not waited for without end: one may be stopped.
-        let ended = answer != Some(Answer::Lingers as u8)
-            && poll(&mut [PollFd::new(&acknowledge, PollFlags::IN)], Some(&REAP_PATIENCE)) != Ok(0);
+        let mut helpers = [PollFd::new(&acknowledge, PollFlags::IN)];
+        if answer != Some(Answer::Lingers as u8) {
+            // The end of both helpers, which is not waited for without end: one may be stopped.
+            let _ = poll(&mut helpers, Some(&REAP_PATIENCE));
+        }
+        let ended = helpers[0].revents() == PollFlags::HUP;
         let mut outlived = OUTLIVED.lock().unwrap_or_else(PoisonError::into_inner);
         outlived.retain(|&first| !spawn::reap(first, false));
         if ended {

@@ -59,6 +59,27 @@ impl Output {
         self.consoles[if self.one_console { 0 } else { console }].descriptor()
     }
 
+    pub(super) fn owe_what_waits(&mut self) {
+        self.consoles.iter_mut().for_each(Console::owe_what_waits);
+    }
+
+    pub(super) fn owes_the_run(&self) -> bool {
+        self.consoles.iter().any(Console::owes_the_run)
+    }
+
+    /// Does what is printed to `shown` (0: standard output, 1: standard error) go to that console?
+    pub(super) fn is_fed_by(&self, console: usize, shown: usize) -> bool {
+        console == if self.one_console { 0 } else { shown }
+    }
+
+    pub(super) fn is_idle(&self, console: usize) -> bool {
+        self.consoles[console].is_idle()
+    }
+
+    pub(super) fn close_console(&mut self, console: usize) {
+        self.consoles[console].close();
+    }
+
     /// In a keeper that takes over.
     pub(super) fn forget_the_unwritten(&mut self) {
         self.batch.clear();
@@ -108,8 +129,14 @@ impl Output {
 
     /// The line that still waits for its newline becomes one.
     pub(super) fn finish_line(&mut self, shaper: &mut LineShaper, time: u64) {
+        self.break_line(shaper, time);
+        shaper.forget();
+    }
+
+    /// What there is of the line that still waits for its newline is written; what follows goes on with it.
+    pub(super) fn break_line(&mut self, shaper: &mut LineShaper, time: u64) {
         self.make_room();
-        shaper.finish(self.stamper.stamp(time), &mut self.batch);
+        shaper.break_line(self.stamper.stamp(time), &mut self.batch);
     }
 
     /// The same bytes for the console (0: standard output, 1: standard error).
