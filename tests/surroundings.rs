@@ -140,7 +140,13 @@ fn a_signal_to_the_whole_process_group() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL] {
         let place = Place::new();
         place.make_counters();
-        let mut child = place.subject(&["count", "2"]).stdout(Stdio::null()).process_group(0).spawn().unwrap();
+        let mut command = place.subject(&["count", "2"]);
+        // A shell has the jobs in its background ignore Ctrl-C, nohup has it ignore hang-ups, and we may be one of those.
+        // SAFETY: a system call on the child alone.
+        before_exec(&mut command, move || unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+        });
+        let mut child = command.stdout(Stdio::null()).process_group(0).spawn().unwrap();
         wait_for("lines", || place.counters()[1] > 1000);
         support::helper(child.id(), "guard-keeper");
         // SAFETY: the group of the process that was just started.

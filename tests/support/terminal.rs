@@ -51,8 +51,10 @@ impl Terminal {
         unsafe {
             command.pre_exec(|| {
                 assert!(libc::setsid() != -1 && libc::ioctl(0, libc::TIOCSCTTY, 0) == 0);
-                // A shell has the jobs in its background ignore Ctrl-C, and we may be one.
+                // A shell has the jobs in its background ignore Ctrl-C, nohup has it ignore hang-ups, and we may be one of
+                // those.
                 libc::signal(libc::SIGINT, libc::SIG_DFL);
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
                 Ok(())
             })
         }
