@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,21 +17,18 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn new() -> Self {
-        let (mut emulator, mut program) = (0, 0);
-        let null = std::ptr::null_mut();
-        let size = libc::winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: two descriptors are written, which are then ours.
-        let [emulator, program] = unsafe {
-            let opened =
-                libc::openpty(&raw mut emulator, &raw mut program, null, null.cast(), (&raw const size).cast_mut());
-            assert_eq!(opened, 0);
-            [emulator, program].map(|descriptor| {
-                libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
-                OwnedFd::from_raw_fd(descriptor)
-            })
+        let mut number: libc::c_uint = 0;
+        // SAFETY: the descriptor is ours once it is made, and the number is written. Closed on exec from the start, or a
+        // program that another test starts meanwhile would keep it open.
+        let emulator = unsafe {
+            let emulator = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+            assert!(emulator != -1 && libc::grantpt(emulator) == 0 && libc::unlockpt(emulator) == 0);
+            assert_eq!(libc::ioctl(emulator, libc::TIOCGPTN, &raw mut number), 0);
+            File::from_raw_fd(emulator)
         };
-        let path = std::fs::read_link(format!("/proc/self/fd/{}", program.as_raw_fd())).unwrap();
-        Self { emulator: emulator.into(), path }
+        let terminal = Self { emulator, path: PathBuf::from(format!("/dev/pts/{number}")) };
+        terminal.resize(30, 100);
+        terminal
     }
 
     /// The program's end.

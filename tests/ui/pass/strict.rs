@@ -8,7 +8,7 @@ use ::guard_runtime::locked_pipeline;
 struct Job(u8);
 
 impl Job {
-    #[locked_pipeline(lock = "${TMPDIR:-/tmp}/strict.lock", log = "${TMPDIR:-/tmp}/strict.log", wait = "60s")]
+    #[locked_pipeline(lock = "target/strict/run.lock", log = "target/strict/run.log", wait = "60s")]
     async fn run(&self) -> ::std::result::Result<u8, ::std::string::String> {
         ::tokio::task::yield_now().await;
         ::std::result::Result::Ok(self.0)
@@ -21,8 +21,8 @@ fn job() -> u8 {
 }
 
 #[locked_pipeline(
-    lock = "${TMPDIR:-/tmp}/strict.lock",
-    log = "${TMPDIR:-/tmp}/strict.log",
+    lock = "target/strict/run.lock",
+    log = "target/strict/run.log",
     wait = "60s",
     backups = 3,
     level = "warn",
