@@ -252,9 +252,9 @@ pub fn assert_counted(place: &Place, entries: &[String]) -> u64 {
 
 /// How many lines `flood_on` says it printed.
 pub fn printed(place: &Place) -> u64 {
-    let entries = place.entries();
-    let said = entries.iter().find_map(|entry| entry.strip_prefix("printed ")?.split(' ').next());
-    said.expect("its last line").parse().unwrap()
+    let log = place.log_text();
+    let (_, said) = log.rsplit_once("] printed ").expect("its last line");
+    said.split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Sends the command's stderr where its stdout goes (`2>&1`).
