@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
-use support::{Place, helper, is_root, kill, logged, state, wait_for};
+use support::{Place, helper, is_root, kill, logged, stands_still, state, strace, wait_for};
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
 #[test]
@@ -194,13 +194,8 @@ fn killed_while_a_terminal_stalls() {
         let terminal = Terminal::new();
         let mut command = place.subject(&["count", "1"]);
         let mut child = terminal.stdout(&mut command).stderr(Stdio::null()).spawn().unwrap();
-        let mut before = 0;
-        wait_for("the run to be slowed down", || {
-            let printed: u64 = place.counters().iter().sum();
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            // It stands still a first time until the collector knows that the terminal does.
-            std::mem::replace(&mut before, printed) == printed && printed > 20_000
-        });
+        // It stands still a first time until the collector knows that the terminal does.
+        stands_still(&place, 20_000);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(place.closing_line().contains("run ended without finishing"));
@@ -216,13 +211,8 @@ fn killed_while_the_console_stalls() {
         let place = Place::new();
         place.make_counters();
         let mut child = place.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut before = 0;
-        // Until it stands still: the run is blocked on its full pipe.
-        wait_for("the run to be slowed down", || {
-            let printed: u64 = place.counters().iter().sum();
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            std::mem::replace(&mut before, printed) == printed && printed > 20_000
-        });
+        // The run is blocked on its full pipe.
+        stands_still(&place, 20_000);
         child.kill().unwrap();
         let killed = std::time::Instant::now();
         let console = child.stdout.take().unwrap();
@@ -248,11 +238,7 @@ fn the_console_goes_on_as_the_run_is_let_go() {
         let mut child = place.subject(&["hold", "1000"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         wait_for("the holder to hold", || place.log_text().contains("] held\n"));
         let collector = helper(child.id(), "guard-collector");
-        let mut strace = Command::new("strace");
-        strace.args(["-qq", "-o", "/dev/null", "-e", "inject=write:delay_enter=100000", "-p", &collector.to_string()]);
-        let mut strace = strace.stdin(Stdio::null()).spawn().expect("strace");
-        let status = || fs::read_to_string(format!("/proc/{collector}/status")).unwrap_or_default();
-        wait_for("strace", || !status().contains("TracerPid:\t0\n"));
+        let mut strace = strace(collector, "write:delay_enter=100000");
         child.kill().unwrap();
         let console = BufReader::new(child.stdout.take().unwrap());
         child.wait().unwrap();

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Place, helper, is_root, kill, logged, printed, repeat, text, wait_for};
+use support::{Place, helper, is_root, kill, logged, printed, repeat, strace, text, wait_for};
 
 /// A limit on the size of files, below the log's: what does not fit is counted, the console has it all.
 #[test]
@@ -267,11 +267,7 @@ fn killed_at_each_system_call_of_a_rotation() {
             let mut command = place.subject(&["rotations", &LINES.to_string()]);
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             let [collector, keeper] = ["guard-collector", "guard-keeper"].map(|name| helper(child.id(), name));
-            let mut strace = Command::new("strace");
-            strace.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={call}:signal=KILL:when={nth}"), "-p"]);
-            let mut strace = strace.arg(collector.to_string()).stdin(Stdio::null()).spawn().expect("strace");
-            let status = || fs::read_to_string(format!("/proc/{collector}/status")).unwrap_or_default();
-            wait_for("strace", || !status().contains("TracerPid:\t0\n"));
+            let mut strace = strace(collector, &format!("{call}:signal=KILL:when={nth}"));
             if both {
                 kill(keeper, libc::SIGSTOP);
             }

@@ -9,7 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Place, before_exec, is_root, kill, logged, text, wait_for};
+use support::{Place, before_exec, is_root, kill, logged, stands_still, text, wait_for};
 
 /// `unshare` gives the program a pid namespace, in which it is PID 1.
 #[test]
@@ -233,17 +233,27 @@ fn sandboxes() {
         place.make_counters();
         let mut command = place.subject(&["count", "1"]);
         let mut child = before_exec(command.stdout(Stdio::piped()), move || forbid(calls, error)).spawn().unwrap();
-        let mut before = 0;
-        wait_for("the run to be slowed down", || {
-            std::thread::sleep(Duration::from_millis(50));
-            let now = place.counters()[0];
-            std::mem::replace(&mut before, now) == now && now > 20_000
-        });
+        stands_still(&place, 20_000);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(place.closing_line().contains("run ended without finishing"));
         assert!(place.entries().len() as u64 >= place.counters()[0]);
     }
+}
+
+/// The console is a pipe of another user's, and there is no splice either: fed by hand.
+#[test]
+fn no_splice() {
+    if !is_root() {
+        return println!("not shown: takes root to run a program as another user");
+    }
+    let place = Place::new();
+    let mut command = place.subject_of_user(65_534, &["exit", "5000"]);
+    let output = before_exec(&mut command, || forbid(&[libc::SYS_splice], libc::ENOSYS)).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 5000);
+    assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
+    assert!(place.closing_line().contains("run ended by process::exit"));
 }
 
 /// Moves the machine's clock by so many seconds.

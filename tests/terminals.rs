@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use support::terminal::Terminal;
-use support::{Place, assert_counted, before_exec, logged, printed, random, repeat, wait_for};
+use support::{Place, assert_counted, before_exec, logged, printed, random, repeat, stands_still, wait_for};
 
 /// Which of the two standard streams lead to the terminal; the other leads to a file.
 fn shown(place: &Place, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
@@ -214,12 +214,7 @@ fn told_to_end_while_the_terminal_stalls() {
     place.make_counters();
     let terminal = Terminal::new();
     let mut child = terminal.login(&mut place.subject(&["records"])).spawn().unwrap();
-    let mut before = 0;
-    wait_for("the run to be slowed down", || {
-        std::thread::sleep(Duration::from_millis(50));
-        let now = place.counters()[0];
-        std::mem::replace(&mut before, now) == now && now > 1000
-    });
+    let before = stands_still(&place, 1000);
     assert!(support::kill(child.id(), libc::SIGTERM));
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.signal() == Some(libc::SIGTERM)));
     assert!(place.closing_line().contains("run ended without finishing"));

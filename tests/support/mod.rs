@@ -180,6 +180,28 @@ pub fn kill(pid: u32, signal: i32) -> bool {
     }
 }
 
+/// Waits until a run that counts its lines stands still, having printed more than so many: nobody reads its console. Returns
+/// how many.
+pub fn stands_still(place: &Place, least: u64) -> u64 {
+    let mut before = 0;
+    wait_for("the run to be slowed down", || {
+        let printed = place.counters().iter().sum();
+        std::thread::sleep(Duration::from_millis(50));
+        std::mem::replace(&mut before, printed) == printed && printed > least
+    });
+    before
+}
+
+/// Has strace(1) tamper with the system calls of a process, from when this returns.
+pub fn strace(pid: u32, inject: &str) -> Child {
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), "-p", &pid.to_string()]);
+    let child = command.stdin(Stdio::null()).spawn().expect("strace");
+    let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    wait_for("strace", || !status().contains("TracerPid:\t0\n"));
+    child
+}
+
 /// The one of that name, once it is there.
 pub fn helper(pid: u32, name: &str) -> u32 {
     let mut found = None;

@@ -53,24 +53,21 @@ impl Console {
     pub(super) fn new(descriptor: Option<OwnedFd>) -> std::io::Result<Self> {
         let kind = descriptor.as_ref().and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
         let kind = kind.map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let is_pipe = kind == Some(FileType::Fifo);
         let is_terminal = descriptor.as_ref().is_some_and(rustix::termios::isatty);
-        let way = match (kind, &descriptor) {
-            (Some(FileType::Fifo | FileType::CharacterDevice), Some(place))
-                if is_terminal || kind == Some(FileType::Fifo) =>
-            {
-                if let Some(own) = opened_anew(place, OFlags::WRONLY | OFlags::NONBLOCK) {
-                    return Ok(Self::with(Some(own), Way::Direct));
-                }
-                #[cfg(target_os = "linux")]
-                if is_terminal {
-                    Way::Polled
-                } else {
-                    Way::Spliced(PrivatePipe::new()?)
-                }
-                #[cfg(not(target_os = "linux"))]
-                Way::Polled
-            }
-            (Some(FileType::Socket), _) => Way::Polled,
+        // Without blocking: poll(2) tells that a terminal has room, but not for how many bytes, and a write of more sleeps
+        // until all of it fits.
+        if (is_pipe || is_terminal)
+            && let Some(place) = &descriptor
+            && let Some(own) = opened_anew(place, OFlags::WRONLY | OFlags::NONBLOCK)
+        {
+            return Ok(Self::with(Some(own), Way::Direct));
+        }
+        let way = match kind {
+            #[cfg(target_os = "linux")]
+            _ if is_pipe => Way::Spliced(PrivatePipe::new()?),
+            Some(FileType::Socket) => Way::Polled,
+            _ if is_pipe || is_terminal => Way::Polled,
             _ => Way::Direct,
         };
         Ok(Self::with(descriptor, way))

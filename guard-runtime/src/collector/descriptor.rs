@@ -62,13 +62,13 @@ fn identity(descriptor: impl AsFd) -> Option<(u64, u64)> {
     rustix::fs::fstat(descriptor).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-/// The same terminal by a description of its own, whose flags are nobody else's. None for a user who may write to the
-/// terminal but not open it (su, sudo).
-pub(super) fn opened_anew(terminal: &impl AsFd, flags: OFlags) -> Option<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", terminal.as_fd().as_raw_fd());
+/// The same terminal or pipe by a description of its own, whose flags are nobody else's. None for a user who may write to
+/// it but not open it (su, sudo, cron).
+pub(super) fn opened_anew(place: &impl AsFd, flags: OFlags) -> Option<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());
     let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let own = above_standard(own).ok()?;
-    same_place(terminal, &own).then_some(own)
+    same_place(place, &own).then_some(own)
 }
 
 /// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.

@@ -492,7 +492,7 @@ impl Collector {
     /// that a forked child logs after that are in the log alone.)
     fn close_idle_consoles(&mut self) {
         for (console, message) in [Message::StdoutShown, Message::StderrShown].into_iter().enumerate() {
-            let feeds = |stream: &Stream| stream.reader.is_some() && self.output.is_fed_by(console, stream.console);
+            let feeds = |stream: &Stream| stream.reader.is_some() && self.output.console_of(stream.console) == console;
             if self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
                 self.output.close_console(console);
                 self.tell_keeper(message);
@@ -527,21 +527,22 @@ impl Collector {
 
 /// Nobody can write to it any more, and everything that was has been read.
 fn has_hung_up(reader: &OwnedFd) -> bool {
+    look_at(reader) == PollFlags::HUP
+}
+
+/// What a wait for input would end with at once.
+fn look_at(reader: &OwnedFd) -> PollFlags {
     let mut polled = [PollFd::new(reader, PollFlags::IN)];
     let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    polled[0].revents() == PollFlags::HUP
+    polled[0].revents()
 }
 
 /// Reads up to the NUL that ends the line; of a run that died in the middle of it, what there is.
 fn read_closing_line(control: &OwnedFd, buffer: &mut [u8], is_dead: bool) -> usize {
     let mut length = 0;
     while length < buffer.len() {
-        if is_dead {
-            let mut polled = [PollFd::new(control, PollFlags::IN)];
-            let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            if polled[0].revents().is_empty() {
-                break;
-            }
+        if is_dead && look_at(control).is_empty() {
+            break;
         }
         match rustix::io::read(control, &mut buffer[length..]) {
             Err(Errno::INTR) => {}

@@ -56,7 +56,7 @@ impl Output {
     }
 
     pub(super) fn console(&self, console: usize) -> Option<&OwnedFd> {
-        self.consoles[if self.one_console { 0 } else { console }].descriptor()
+        self.consoles[self.console_of(console)].descriptor()
     }
 
     pub(super) fn owe_what_waits(&mut self) {
@@ -67,9 +67,9 @@ impl Output {
         self.consoles.iter().any(Console::owes_the_run)
     }
 
-    /// Does what is printed to `shown` (0: standard output, 1: standard error) go to that console?
-    pub(super) fn is_fed_by(&self, console: usize, shown: usize) -> bool {
-        console == if self.one_console { 0 } else { shown }
+    /// Which of the consoles has what is printed to `stream` (0: standard output, 1: standard error).
+    pub(super) fn console_of(&self, stream: usize) -> usize {
+        if self.one_console { 0 } else { stream }
     }
 
     pub(super) fn is_idle(&self, console: usize) -> bool {
@@ -141,7 +141,7 @@ impl Output {
 
     /// The same bytes for the console (0: standard output, 1: standard error).
     pub(super) fn show(&mut self, console: usize, raw: &[u8]) {
-        let console = if self.one_console { 0 } else { console };
+        let console = self.console_of(console);
         let result = self.consoles[console].push(raw);
         self.check_console(result);
     }
@@ -155,7 +155,7 @@ impl Output {
             let taken = record_line(rest, first, self.stamper.stamp(time), severity, &mut self.batch);
             if console {
                 // The console gets the text as it is, colours and all.
-                let target = usize::from(!self.one_console);
+                let target = self.console_of(1);
                 let front = &self.batch.lines()[start..][..if first { PREFIX } else { FURTHER.len() }];
                 let text = rest[..taken].strip_suffix(b"\n").unwrap_or(&rest[..taken]);
                 let mut push = |bytes| self.consoles[target].push(bytes);
@@ -187,7 +187,7 @@ impl Output {
     /// As `flush`, with bytes for one console that need not be gathered.
     pub(super) fn flush_with(&mut self, console: usize, raw: &[u8]) {
         self.flush_log();
-        let console = if self.one_console { 0 } else { console };
+        let console = self.console_of(console);
         let result = self.consoles[console].flush_with(raw);
         self.check_console(result);
     }
