@@ -8,7 +8,7 @@ use guard_runtime::{Config, Outcome, StartError};
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_else(|| "builder".to_owned());
-    let lock = format!("/tmp/{name}.lock");
+    let lock = format!("logs/{name}.lock");
     let guard = match Config::new(lock, format!("logs/{name}.log")).backups(2).start() {
         Ok(guard) => guard,
         Err(StartError::Held(contention)) => {

@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
 }
 
 /// The run: a second one waits for up to ten seconds before it is skipped.
-#[locked_pipeline(lock = "/tmp/count.lock", log = "logs/count.log", wait = "10s")]
+#[locked_pipeline(lock = "logs/count.lock", log = "logs/count.log", wait = "10s")]
 async fn count(arguments: Arguments) -> Result<()> {
     let mut counts = JoinSet::new();
     for path in arguments.files {

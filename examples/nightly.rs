@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use rusqlite::Connection;
 
 // systemd sets these variables (examples/deploy/nightly.service); by hand, the defaults hold.
-#[locked_pipeline(lock = "${RUNTIME_DIRECTORY:-/tmp}/nightly.lock", log = "${LOGS_DIRECTORY:-logs}/nightly.log")]
+#[locked_pipeline(lock = "${RUNTIME_DIRECTORY:-logs}/nightly.lock", log = "${LOGS_DIRECTORY:-logs}/nightly.log")]
 fn main() -> Result<()> {
     let slow = std::env::args().any(|argument| argument == "--slow");
     // Installed, its data is elsewhere.

@@ -6,7 +6,7 @@ use guard_runtime::locked_pipeline;
 use tracing::{info, instrument, warn};
 
 // `logger = false`: no `log` logger is installed, the subscriber is the program's.
-#[locked_pipeline(lock = "/tmp/tracing.lock", log = "logs/tracing.log", logger = false)]
+#[locked_pipeline(lock = "logs/tracing.lock", log = "logs/tracing.log", logger = false)]
 fn main() {
     // Inside the run, for standard output leads to the log from there on. The log has a stamp on each line already.
     tracing_subscriber::fmt().without_time().init();

@@ -11,7 +11,7 @@ use guard_runtime::locked_pipeline;
 const ARCHIVE: &str = "logs/data.tar.gz";
 const NEW: &str = "logs/data.new.tar.gz";
 
-#[locked_pipeline(lock = "/tmp/backup.lock", log = "logs/backup.log", backups = 30)]
+#[locked_pipeline(lock = "logs/backup.lock", log = "logs/backup.log", backups = 30)]
 fn main() -> Result<()> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     run(Command::new("tar").arg("-C").arg(&examples).args(["-czvf", NEW, "data"]))?;
