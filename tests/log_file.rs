@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Place, helper, is_root, kill, logged, printed, repeat, strace, text, wait_for};
+use support::{Place, helper, is_root, kill, logged, printed, repeat, state, strace, text, wait_for};
 
 /// A limit on the size of files, below the log's: what does not fit is counted, the console has it all.
 #[test]
@@ -173,31 +173,39 @@ fn a_foreign_lock_on_the_log() {
 fn a_stopped_peer() {
     const LINES: u64 = 100_000;
     let place = Place::new();
-    let mut stopped = share(&place, "shared_log", LINES, "stopped");
+    let mut stopped = share(&place, "shared_log_until_go", LINES, "stopped");
     let collector = helper(stopped.id(), "guard-collector");
     let holds_a_lock = || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
         locks.lines().any(|line| line.contains(" FLOCK ") && line.contains(&format!(" {collector} ")))
     };
-    while stopped.try_wait().unwrap().is_none() {
-        if kill(collector, libc::SIGSTOP) && holds_a_lock() {
-            break;
+    wait_for("a stop under the lock", || {
+        kill(collector, libc::SIGSTOP);
+        wait_for("the stop", || state(collector) == Some('T'));
+        let is_caught = holds_a_lock();
+        if !is_caught {
+            kill(collector, libc::SIGCONT);
+            std::thread::sleep(Duration::from_micros(support::random(1000)));
         }
-        kill(collector, libc::SIGCONT);
-        std::thread::sleep(Duration::from_micros(support::random(1000)));
-    }
-    println!("stopped under the lock: {}", stopped.try_wait().unwrap().is_none());
+        is_caught
+    });
     let start = Instant::now();
     assert!(share(&place, "shared_log", LINES, "other").wait().unwrap().success());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(holds_a_lock(), "all the time");
     // The log may be past its size now: appended to, not rotated, while the stopped one holds it.
+    place.go();
     kill(collector, libc::SIGCONT);
     assert!(stopped.wait().unwrap().success());
-    for name in ["stopped", "other"] {
-        let prefix = format!("{name} ");
-        let numbers = place.entries().into_iter().filter_map(|entry| entry.strip_prefix(&prefix)?.parse::<u64>().ok());
-        assert!(numbers.eq(0..LINES), "{name}");
-    }
+    let entries = place.entries();
+    let numbers = |name: &str| {
+        let (prefix, entries) = (format!("{name} "), entries.iter());
+        let numbers = entries.filter_map(move |entry| entry.strip_prefix(&prefix)?.parse::<u64>().ok());
+        numbers.collect::<Vec<_>>()
+    };
+    assert!(numbers("other").into_iter().eq(0..LINES));
+    let (stopped, printed) = (numbers("stopped"), printed(&place));
+    assert!(printed >= LINES && stopped.into_iter().eq(0..printed));
 }
 
 /// Moved and removed from outside: followed, a batch later at the latest.

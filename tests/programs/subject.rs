@@ -108,6 +108,7 @@ fn main() -> ExitCode {
         "close_from_fork" => close_from_fork(),
         "lingering" => lingering(),
         "shared_log" => shared_log(number),
+        "shared_log_until_go" => shared_log_until_go(number),
         "lingering_log" => lingering_log(number),
         "lingering_log_until_go" => lingering_log_until_go(number),
         "rotations" => rotations(number),
@@ -644,6 +645,17 @@ fn eat_memory() {
 fn shared_log(lines: u64) {
     let name = std::env::var("NAME").unwrap();
     (0..lines).for_each(|number| println!("{name} {number}"));
+}
+
+#[locked_pipeline(lock = "${SUBJECT_DIR}/${NAME:-x}.lock", log = LOG, max_size = "1MB", backups = 400)]
+fn shared_log_until_go(lines: u64) {
+    let name = std::env::var("NAME").unwrap();
+    let mut number = 0;
+    while number < lines || is_to_wait() {
+        println!("{name} {number}");
+        number += 1;
+    }
+    println!("printed {number} lines");
 }
 
 /// A silent child that lives on, holding the stream open.
