@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
-use support::{Place, helper, is_root, kill, logged, stands_still, state, strace, wait_for};
+use support::{Place, helper, is_non_blocking, is_root, kill, logged, stands_still, state, strace, wait_for};
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
 #[test]
@@ -43,13 +43,25 @@ fn console_of_another_user_stalled() {
 
 fn stalled(place: &Place, mut command: Command) {
     let lines = 100_000;
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let (reader, console) = std::io::pipe().unwrap();
+    let start = std::time::Instant::now();
+    let mut child = command.stdout(console.try_clone().unwrap()).spawn().unwrap();
+    drop(command);
     // The console's pipe holds 64 KiB; the log goes on for megabytes.
     wait_for("the log to be far ahead", || logged(place).len() > 20_000);
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "a stall is noticed after {:?}", start.elapsed());
+    let mut before = 0;
+    wait_for("the run to stand still", || {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let size = fs::metadata(place.log()).unwrap().len();
+        std::mem::replace(&mut before, size) == size
+    });
     assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
-    assert!(logged(place).len() < lines, "its memory is bounded");
-    let mut output = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut output).unwrap();
+    // 2 MiB, and what the pipes and a batch take.
+    assert!(logged(place).len() < 45_000, "its memory is bounded: {}", logged(place).len());
+    assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
+    drop(console);
+    let output = std::io::read_to_string(reader).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(output.lines().count(), lines, "nothing is dropped");
     assert_eq!(logged(place), (0..lines as u64).collect::<Vec<_>>());
@@ -131,13 +143,16 @@ fn bytes_behind_a_slow_reader() -> usize {
     behind[150]
 }
 
-/// As the last but one, and the collector is killed: its keeper finds the pipe between in whatever state it was left.
+/// The console stalls, and the collector is killed. Where the console is another user's, its keeper finds the pipe between
+/// in whatever state it was left.
 #[test]
 fn helper_killed_while_the_console_stalls() {
-    for _ in 0..20 {
+    for round in 0..20 {
         let place = Place::new();
         let lines = 60_000;
-        let mut child = place.subject(&["flood", &lines.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+        let user = if round % 2 == 1 && is_root() { 65_534 } else { 0 };
+        let mut command = place.subject_of_user(user, &["flood", &lines.to_string()]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         wait_for("the log to be far ahead", || logged(&place).len() > 5000);
         assert!(kill(helper(child.id(), "guard-collector"), 9));
         let shown = BufReader::new(child.stdout.take().unwrap()).lines().count();
@@ -161,6 +176,7 @@ fn helper_killed_while_only_the_console_is_waited_for() {
         drop(command);
         assert!(place.closing_line().contains("run finished in"));
         assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
+        assert!(place.is_locked(), "nor has the next run its turn");
         let collector = helper(child.id(), "guard-collector");
         // It tells its keeper of the closing line after it has written it, and then sleeps.
         wait_for("the collector to wait", || state(collector) == Some('S'));
@@ -192,10 +208,12 @@ fn killed_while_a_terminal_stalls() {
         let place = Place::new();
         place.make_counters();
         let terminal = Terminal::new();
+        let console = terminal.open();
         let mut command = place.subject(&["count", "1"]);
-        let mut child = terminal.stdout(&mut command).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(console.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
         // It stands still a first time until the collector knows that the terminal does.
         stands_still(&place, 20_000);
+        assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(place.closing_line().contains("run ended without finishing"));

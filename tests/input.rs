@@ -76,15 +76,17 @@ fn no_newline() {
         let mut shown = [0; 6];
         child.stdout.as_mut().unwrap().read_exact(&mut shown).unwrap();
         assert_eq!(&shown, b"name? ");
-        assert_eq!(place.entries().len(), 0, "its line is not whole");
+        wait_for("the record behind it", || !place.entries().is_empty());
+        assert_eq!(place.entries(), ["subject: asked"], "its line is not whole");
         if is_killed {
             child.kill().unwrap();
         } else {
             place.go();
         }
         assert_eq!(child.wait().unwrap().success(), !is_killed);
-        place.closing_line();
-        assert_eq!(place.entries(), [if is_killed { "name? " } else { "name? thank you" }]);
+        let closing = place.closing_line();
+        assert_eq!(place.log_text().lines().last(), Some(&*closing), "nothing stands behind it");
+        assert_eq!(place.entries(), ["subject: asked", if is_killed { "name? " } else { "name? thank you" }]);
     }
 }
 

@@ -51,6 +51,29 @@ fn no_two_holders_of_one_file_for_long() {
     assert!(sections > 1000 && overlaps == 0);
 }
 
+/// The file is removed in between, by somebody who had better not: a lock on it would lock nobody out.
+#[test]
+#[ignore = "needs strace, to have the time for that"]
+fn a_file_removed_between_its_opening_and_its_lock() {
+    let place = Place::new();
+    let path = place.path("only.lock");
+    let mut parent = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:delay_enter=1000000:when=1"])
+        .args([env!("CARGO_BIN_EXE_subject"), "lock_only"])
+        .env("SUBJECT_DIR", place.path(""))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("strace");
+    wait_for("the lock file", || path.exists());
+    fs::remove_file(&path).unwrap();
+    wait_for("the lock", || place.path("forked").exists());
+    assert!(path.exists(), "locked is what the path names");
+    assert!(!Command::new("flock").arg("-n").arg(&path).arg("true").status().unwrap().success());
+    place.go();
+    drop(parent.stdin.take());
+    assert!(parent.wait().unwrap().success());
+}
+
 #[test]
 fn a_thousand_losers() {
     let place = Place::new();
@@ -249,6 +272,7 @@ fn wait_latency(held_for: Duration) -> u64 {
 fn a_wait_ends_soon_after_the_release() {
     let latency = wait_latency(Duration::from_millis(200));
     println!("{latency} us");
+    assert!(latency < 2_000_000, "it did not sleep its five seconds through: {latency} us");
 }
 
 #[test]
@@ -304,6 +328,7 @@ fn a_stuck_holder_is_told() {
     });
     assert_eq!(code, Some(75));
     assert!(place.log_text().contains("longer than the 100ms that a run may take: look after it"));
+    assert_eq!(place.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
     // Of a holder that is not known, no age is.
     fs::write(place.lock(), "garbage").unwrap();
     assert_eq!(place.run(&["stuck"]).status.code(), Some(0));

@@ -47,8 +47,13 @@ fn disk_full_and_room_again() {
     let log = fs::read_to_string(place.log()).unwrap();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("bytes are missing here")).collect();
     let closed = log.contains("run ended by process::exit");
+    // What was written of a line that did not fit has a line to itself.
+    let torn = |line: &&str| !line.ends_with(&"x".repeat(75)) && !line.contains("] guard_runtime: ");
+    let torn: usize = log.lines().filter(torn).map(str::len).sum();
+    let missing = (20_000 - logged(&place).len()) * 126 - torn;
     assert!(Command::new("umount").arg(place.path("logs")).status().unwrap().success());
     assert!(closed && told.len() == 1 && told[0].contains("(os error 28)"), "{told:?}");
+    assert!(told[0].contains(&format!(": {missing} bytes are missing here")), "{missing}: {told:?}");
 }
 
 /// A directory in the place of a backup: the log grows on, and says so once.
@@ -127,6 +132,7 @@ fn a_lingering_collector_beside_the_next_run() {
 #[test]
 fn a_child_that_prints_while_its_run_ends() {
     const LINES: u64 = 100_000;
+    let mut pieces = 0;
     for _ in 0..10 {
         let place = Place::new();
         let mut child =
@@ -138,6 +144,7 @@ fn a_child_that_prints_while_its_run_ends() {
         let mut lines = Vec::new();
         for line in place.log_text().lines().filter(|line| !line.contains("] guard_runtime: ")) {
             if line[27..].starts_with(" [OUT +] ") {
+                pieces += 1;
                 *lines.last_mut().unwrap() += &line[36..];
             } else {
                 lines.push(line[36..].to_owned());
@@ -145,6 +152,8 @@ fn a_child_that_prints_while_its_run_ends() {
         }
         assert!(lines.into_iter().eq((0..LINES).map(|number| format!("child {number}"))));
     }
+    println!("{pieces} lines in two pieces");
+    assert!(pieces > 0);
 }
 
 fn flock(file: &fs::File, operation: i32) {
@@ -224,7 +233,27 @@ fn moved_and_removed() {
     assert_eq!(logged(&place).last().unwrap() + 1, printed(&place));
 }
 
-/// Its whole directory removed: carried on in the open file, and no busy loop.
+/// A run that waits, and has no directory for its log any more, takes no processor time.
+#[test]
+fn directory_removed_under_a_run_that_waits() {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let collector = helper(holder.id(), "guard-collector");
+    fs::remove_dir_all(place.path("logs")).unwrap();
+    // User and system time, in hundredths of a second (proc(5)).
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{collector}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(ticks() - before < 10, "{} of 50", ticks() - before);
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+}
+
+/// Its whole directory removed: carried on in the open file.
 #[test]
 fn directory_removed() {
     let place = Place::new();
@@ -307,6 +336,7 @@ fn killed_at_each_system_call_of_a_rotation() {
             let gaps = first.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
             assert!(gaps <= usize::from(killed && !both), "{}", context());
             if !killed {
+                assert!(nth > 1, "a rotation makes no such call: {call}");
                 break;
             }
             kills.fetch_add(1, Ordering::Relaxed);

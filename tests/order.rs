@@ -4,9 +4,9 @@
 mod support;
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use support::{Place, merge_stderr, text};
+use support::{Place, helper, kill, merge_stderr, text, wait_for};
 
 /// The numbers of `mixed`, as they stand in lines that contain `n NUMBER`.
 fn numbers<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u64> {
@@ -61,6 +61,28 @@ fn stamps_never_run_backwards_and_every_line_has_one() {
     let stamps: Vec<&str> = log.lines().map(|line| &line[..27]).collect();
     assert!(stamps.iter().all(|stamp| stamp.starts_with("20") && stamp.ends_with('Z')));
     assert!(stamps.is_sorted());
+}
+
+/// The collector is stopped while records are made: each has the time at which it was made, and what is printed before a
+/// record no later one.
+#[test]
+fn a_stamp_is_the_moment_of_the_record() {
+    let place = Place::new();
+    let now = || text(&Command::new("date").args(["-u", "+%FT%T.%6NZ"]).output().unwrap().stdout).trim().to_owned();
+    let before = now();
+    let mut command = place.subject(&["few_records", "200"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let collector = helper(child.id(), "guard-collector");
+    wait_for("a record", || place.log_text().contains("] subject: record 0\n"));
+    assert!(kill(collector, libc::SIGSTOP));
+    wait_for("the last record", || place.path("recorded").exists());
+    let after = now();
+    assert!(kill(collector, libc::SIGCONT));
+    assert!(child.wait().unwrap().success());
+    let log = place.log_text();
+    let stamps: Vec<&str> =
+        log.lines().filter(|line| line.contains("] subject: record ")).map(|line| &line[..27]).collect();
+    assert!(stamps.len() == 200 && stamps.iter().all(|stamp| (&*before..=&*after).contains(stamp)), "{after}: {log}");
 }
 
 #[test]
@@ -149,10 +171,26 @@ fn without_a_tee_only_records_and_panics_are_logged() {
     assert!(text(&output.stderr).contains("unseen") && text(&output.stderr).contains("[WARN ] subject: loud"));
 }
 
+/// What is printed to standard error goes past us, a panic too: its record is in the file alone, once.
+#[test]
+fn with_a_tee_of_standard_output_alone() {
+    let place = Place::new();
+    let output = place.run(&["tee_stdout"]);
+    assert_eq!(text(&output.stdout), "printed\n");
+    assert_eq!(place.entries(), ["printed", "subject: loud"]);
+    let log = place.log_text();
+    assert!(log.contains("[OUT  ] printed\n") && !log.contains("[ERR  ]"), "{log}");
+    assert_eq!((log.matches("unseen").count(), text(&output.stderr).matches("unseen").count()), (1, 1), "{log}");
+    assert!(text(&output.stderr).contains("printed elsewhere\n"));
+}
+
+/// And `console_level` chooses among the records that it lets through.
 #[test]
 fn rust_log_replaces_the_level() {
     let place = Place::new();
-    place.subject(&["no_tee"]).env("RUST_LOG", "info,wrong=loud").output().unwrap();
+    let output = place.subject(&["no_tee"]).env("RUST_LOG", "info,wrong=loud").output().unwrap();
     assert_eq!(place.entries(), ["subject: quiet", "subject: loud"]);
+    let shown = text(&output.stderr);
+    assert!(shown.contains("] subject: loud\n") && !shown.contains("quiet"), "{shown}");
     assert_eq!(place.log_text().matches("RUST_LOG: cannot read `wrong=loud`; the rest of it counts").count(), 1);
 }

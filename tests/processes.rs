@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Place, are_gone, helper, helpers, kill, logged, printed, random, repeat, text, wait_for};
+use support::{Place, are_gone, helper, helpers, kill, logged, printed, random, repeat, strace, text, wait_for};
 
 /// Two batches of lines of 90 bytes, and the lines that they cut at either end.
 const MOST_MISSING: u64 = 2 * (256 * 1024 / 90 + 2);
@@ -134,6 +134,43 @@ fn killed_during_the_takeover() {
     let told = told.into_inner();
     println!("{runs} takeovers killed, {told} notes");
     assert!(told >= runs, "each run tells of it");
+}
+
+/// The second one is killed on its way back into the log, which it opens to tell of the first.
+#[test]
+#[ignore = "needs strace"]
+fn killed_in_the_middle_of_the_takeover() {
+    repeat(10, |_| {
+        let place = Place::new();
+        let mut child = place.subject(&["flood_on_in_one_file", "0"]).stdout(Stdio::null()).spawn().unwrap();
+        let [first, second] = ["guard-collector", "guard-keeper"].map(|name| helper(child.id(), name));
+        let mut strace = strace(second, "openat:signal=KILL:when=1");
+        assert!(kill(first, 9));
+        strace.wait().unwrap();
+        place.go();
+        assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
+        assert!(place.closing_line().contains("run ended by process::exit"));
+        let log = place.log_text();
+        assert_eq!(log.matches("was killed; its keeper took over").count(), 1, "the third alone can tell");
+        assert!(log.contains(&format!("the collector (pid {second}) was killed")));
+        assert!(printed(&place) - logged(&place).len() as u64 <= MOST_MISSING);
+    });
+}
+
+/// The collector has taken the closing line out of the pipe and is killed on its way into the log with it.
+#[test]
+#[ignore = "needs strace"]
+fn killed_with_the_closing_line_in_its_hands() {
+    let place = Place::new();
+    let mut holder = place.holder();
+    let collector = helper(holder.id(), "guard-collector");
+    // The first write tells the keeper, the second one is the line.
+    let mut strace = strace(collector, "write:signal=KILL:when=2");
+    drop(holder.stdin.take());
+    strace.wait().unwrap();
+    assert!(holder.wait().unwrap().success());
+    assert!(place.closing_line().contains("[WARN ] guard_runtime: run ended; how is not known"));
+    assert_eq!(place.entries(), ["held"]);
 }
 
 /// No byte of ours in the file that user code has put in the place of a standard descriptor, and no hang.

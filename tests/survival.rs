@@ -16,6 +16,7 @@ const LINES: &str = "200";
 fn assert_complete(place: &Place, closing: &str) {
     let line = place.closing_line();
     assert!(line[36..].starts_with(closing), "{line}");
+    assert_eq!(place.log_text().lines().last(), Some(&*line), "nothing stands behind it");
     let numbers: Vec<u64> =
         place.entries().iter().filter_map(|entry| entry.strip_prefix("line ")?.get(..8)?.parse().ok()).collect();
     assert_eq!(numbers, (0..200).collect::<Vec<_>>());
@@ -132,6 +133,22 @@ fn two_threads_exit_at_once() {
         assert!(place.closing_line().contains("run ended by process::exit"));
         assert_eq!(place.entries(), ["before"]);
     });
+}
+
+/// `main` has returned and waits for its console; a thread that exits then does not cut it short.
+#[test]
+fn exit_beside_the_end() {
+    let place = Place::new();
+    // More than the console's pipe holds.
+    let mut child = place.subject(&["exit_beside_the_end", "1500"]).stdout(Stdio::piped()).spawn().unwrap();
+    assert!(place.closing_line().contains("run finished in"));
+    place.go();
+    // Long enough for the thread to see that.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
+    assert_eq!(std::io::read_to_string(child.stdout.take().unwrap()).unwrap().lines().count(), 1500);
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+    assert!(place.closing_line().contains("run finished in"), "one closing line");
 }
 
 /// Threads that print all the time while the process exits.

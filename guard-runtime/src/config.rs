@@ -277,6 +277,21 @@ mod tests {
         }
     }
 
+    /// Under another name too; and what stands in the backup is untouched.
+    #[test]
+    fn such_a_lock_is_refused_at_the_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let backup = directory.path().join("a.log.1");
+        std::fs::write(&backup, "archived").unwrap();
+        std::os::unix::fs::symlink(directory.path(), directory.path().join("link")).unwrap();
+        for lock in ["a.log", "a.log.1", "link/a.log.1"] {
+            let [lock, log] = [lock, "a.log"].map(|name| directory.path().join(name).display().to_string());
+            let error = Config::new(lock, log).start().err().unwrap();
+            assert!(matches!(&error, StartError::Argument { what } if what.contains("one of its backups")), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(backup).unwrap(), "archived");
+    }
+
     #[test]
     fn an_unset_variable_is_named() {
         let error = Config::new("${SURELY_NOT_SET}/a.lock", "a.log").start().err().unwrap();

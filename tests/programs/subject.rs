@@ -86,11 +86,13 @@ fn main() -> ExitCode {
         "forked_child" => forked_child(),
         "forked_child_hold" => forked_child_hold(),
         "two_exits" => two_exits(),
+        "exit_beside_the_end" => exit_beside_the_end(number),
         "nested" => nested(),
         "twice" => (0..2).for_each(|_| nothing()),
         "many" => many(number),
         "own_logger" => own_logger(),
         "no_tee" => no_tee(),
+        "tee_stdout" => tee_stdout(),
         "display_logs" => display_logs(),
         "crowd" => crowd(number),
         "race" => race(number),
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         "hold_for" => hold_for(number),
         "strict" => return strict(),
         "stuck" => stuck(),
+        "stuck_in_an_hour" => stuck_in_an_hour(),
         "lock_only" => lock_only(),
         "flood_background" => flood_background(number),
         "flooding_child" => flooding_child(),
@@ -392,6 +395,16 @@ fn two_exits() {
     other.join().unwrap();
 }
 
+/// A thread that ends the process while `main` waits for the console to have what it printed.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+fn exit_beside_the_end(lines: u64) {
+    std::thread::spawn(|| {
+        wait_for_go();
+        std::process::exit(9);
+    });
+    (0..lines).for_each(|number| println!("{}", line(number)));
+}
+
 #[locked_pipeline(lock = LOCK, log = LOG)]
 fn nothing() {}
 
@@ -457,10 +470,18 @@ fn logs() {
     log::info!("record");
 }
 
-#[locked_pipeline(lock = LOCK, log = LOG, tee = "none", level = "warn")]
+#[locked_pipeline(lock = LOCK, log = LOG, tee = "none", level = "warn", console_level = "warn")]
 fn no_tee() {
     println!("printed");
     log::info!("quiet");
+    log::warn!("loud");
+    let _ = std::thread::spawn(|| panic!("unseen")).join();
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, tee = "stdout")]
+fn tee_stdout() {
+    println!("printed");
+    eprintln!("printed elsewhere");
     log::warn!("loud");
     let _ = std::thread::spawn(|| panic!("unseen")).join();
 }
@@ -616,6 +637,11 @@ fn stuck() {
     println!("ran");
 }
 
+#[locked_pipeline(lock = LOCK, log = LOG, stuck_after = "1h")]
+fn stuck_in_an_hour() {
+    println!("ran");
+}
+
 /// `PipelineLock` by itself, in a process whose forked child lives on.
 fn lock_only() {
     let path = std::path::PathBuf::from(std::env::var_os("SUBJECT_DIR").unwrap());
@@ -758,9 +784,11 @@ fn child_on_one_stream(number: u64) {
 #[locked_pipeline(lock = LOCK, log = LOG)]
 fn few_records(number: u64) {
     for number in 0..number {
+        println!("printed {number}");
         log::info!("record {number}");
         std::thread::sleep(Duration::from_millis(1));
     }
+    std::fs::write(std::path::Path::new(&std::env::var_os("SUBJECT_DIR").unwrap()).join("recorded"), "").unwrap();
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG, max_size = "20KB", backups = 60)]
@@ -838,6 +866,7 @@ fn unbuffered_stdout() -> std::fs::File {
 fn prompt() {
     print!("name? ");
     std::io::stdout().flush().unwrap();
+    log::info!("asked");
     wait_for_go();
     println!("thank you");
 }

@@ -279,6 +279,15 @@ pub fn printed(place: &Place) -> u64 {
     said.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Whether that is set for all who share the open file.
+pub fn is_non_blocking(file: &impl std::os::fd::AsRawFd) -> bool {
+    // SAFETY: a question about a file that is open.
+    #[allow(unsafe_code)]
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    assert!(flags != -1);
+    flags & libc::O_NONBLOCK != 0
+}
+
 /// Sends the command's stderr where its stdout goes (`2>&1`).
 pub fn merge_stderr(command: &mut Command) -> &mut Command {
     // SAFETY: dup2 is async-signal-safe.

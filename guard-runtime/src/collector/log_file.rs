@@ -484,15 +484,47 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_takes_over_the_mode() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_new_file_takes_over_mode_and_owner() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         fs::write(&path, "").unwrap();
+        // Only root can give it away.
+        let owner = if rustix::process::geteuid().is_root() { 12_345 } else { rustix::process::geteuid().as_raw() };
+        chown(&path, Some(owner), None).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let mut log = LogFile::open(&path, 10, 5).unwrap();
         log.append(b"line one\nline two\n");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        let file = fs::metadata(&path).unwrap();
+        assert_eq!((file.permissions().mode() & 0o777, file.uid(), file.len()), (0o640, owner, 9));
+    }
+
+    #[test]
+    fn a_first_file_has_the_mode_that_the_umask_leaves() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let modes = ["a.log", "other"].map(|name| {
+            let path = directory.path().join(name);
+            let file =
+                if name == "other" { fs::File::create(&path).map(drop) } else { LogFile::open(&path, 10, 5).map(drop) };
+            file.unwrap();
+            fs::metadata(&path).unwrap().permissions().mode()
+        });
+        assert_eq!(modes[0], modes[1]);
+    }
+
+    #[test]
+    fn a_link_is_resolved_once_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (link, path) = (directory.path().join("link"), directory.path().join("logs/a.log"));
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut log = LogFile::open(&link, 10, 5).unwrap();
+        log.append(b"line one\nline two\n");
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&link).unwrap(), "line two\n");
+        assert_eq!(fs::read_to_string(directory.path().join("logs/a.log.1")).unwrap(), "line one\n");
     }
 
     #[test]
