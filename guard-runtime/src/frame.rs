@@ -296,8 +296,13 @@ mod tests {
     #[test]
     fn an_impossible_header_behind_the_nonce_is_text() {
         let nonce = Nonce::draw();
-        let mut bytes = nonce.0.to_vec();
-        bytes.extend([9, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, b'x']);
-        assert_eq!(decode(nonce, &bytes, &[1]), vec![Item::Raw(bytes.clone())]);
+        // No such kind; more text than a frame has; an end that has some.
+        for [kind, length] in [[9, 0], [3, 255], [0, 1]] {
+            let mut bytes = nonce.0.to_vec();
+            bytes.extend([kind, 0, length, length, 0, 0, 0, 0, 0, 0, 0, 0, b'x']);
+            let raw = vec![Item::Raw(bytes.clone())];
+            assert_eq!(decode(nonce, &bytes, &[1]), raw, "{kind}");
+            let Step::Raw(_) = Decoder::new(nonce).step(&bytes, true) else { panic!("nothing to wait for: {kind}") };
+        }
     }
 }

@@ -173,7 +173,9 @@ mod tests {
             assert_eq!(filled(template).as_deref(), Ok(path), "{template}");
         }
         assert!(filled("$NONE/b").unwrap_err().contains("variable NONE is not set"));
-        for template in ["", "a/", "$", "a$/b", "${", "${}", "${A", "${A:-b", "${A-b}", "${1A}", "a\0b"] {
+        for template in
+            ["", "a/", "$", "a$/b", "${", "${}", "${A", "${A:-b", "${A-b}", "${A:", "${A:}", "${A:b}", "${1A}", "a\0b"]
+        {
             assert!(check(template).is_err(), "{template}");
         }
     }

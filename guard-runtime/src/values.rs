@@ -117,12 +117,42 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("1", 1), ("17B", 17), ("5kB", 5_000), ("5KB", 5_000), ("2GiB", 1 << 31)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("17B", 17),
+            ("5kB", 5_000),
+            ("5KB", 5_000),
+            ("5MB", 5_000_000),
+            ("5GB", 5_000_000_000),
+            ("5KiB", 5 * 1024),
+            ("5MiB", 5 * 1024 * 1024),
+            ("2GiB", 1 << 31),
+            ("9223372036854775807", i64::MAX as u64),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "MB", "5 MB", "5mb", "-1", "1.5MB", "0", "99999999999GB", "18446744073709551616"] {
+        for text in [
+            "",
+            "MB",
+            "5 MB",
+            "5mb",
+            "-1",
+            "1.5MB",
+            "0",
+            "99999999999GB",
+            "9223372036854775808",
+            "18446744073709551616",
+        ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn levels() {
+        for level in log::LevelFilter::iter() {
+            assert_eq!(parse_level(&level.as_str().to_lowercase()), Ok(level));
+        }
+        assert!(parse_level("INFO").is_err() && parse_level("").is_err());
     }
 
     #[test]

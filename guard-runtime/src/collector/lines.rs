@@ -302,6 +302,12 @@ mod tests {
         assert_eq!(batch.lines(), b"2026-02-20T01:51:45.123456Z [WARN ] one\n    two\n");
     }
 
+    /// A sequence that is never finished, a carriage return: neither goes beyond its line.
+    #[test]
+    fn a_newline_ends_what_a_line_began() {
+        assert_eq!(shaped(&[b"\x1b]0;title\none\x1b[3\ntwo\r\n\nthree\n"]), model(b"\none\ntwo\n\nthree\n"));
+    }
+
     #[test]
     fn further_lines_of_a_record_are_indented() {
         let (mut batch, mut text, mut first) = (Batch::with_room(0), &b"one\ntwo\n\nfour"[..], true);

@@ -128,6 +128,7 @@ mod tests {
             ("done\r\x07", "done\x07"),
             ("\x1b[1G\x1b[0K- one\x1b[1G\x1b[0K+ two", "+ two"),
             ("one\x1b[Gtwo\x1b[11Gthree\x1b[1;1G", "twothree"),
+            ("one\x1b[;1Gtwo", "onetwo"),
             ("\x1bPcheck \u{2713} mark\x1b\\after", "after"),
             ("\x1b]0;\u{dc}ber\x07after", "after"),
         ] {

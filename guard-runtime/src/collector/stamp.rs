@@ -74,6 +74,21 @@ mod tests {
     }
 
     #[test]
+    fn clocks_tell_microseconds() {
+        let micros = || std::time::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+        let (before, ours, after) = (micros(), now(), micros());
+        assert!((before..=after).contains(&ours), "{before} {ours} {after}");
+        let start = std::time::Instant::now();
+        let first = monotonic();
+        let inner = std::time::Instant::now();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let least = inner.elapsed().as_micros() as u64;
+        let passed = monotonic() - first;
+        let most = start.elapsed().as_micros() as u64;
+        assert!((least.saturating_sub(1)..=most + 1).contains(&passed), "{least} {passed} {most}");
+    }
+
+    #[test]
     fn never_backwards() {
         let mut stamper = Stamper::new();
         let first = *stamper.stamp(1_771_552_305_123_456);
