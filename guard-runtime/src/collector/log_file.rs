@@ -440,6 +440,12 @@ mod tests {
         fs::write(&path, fs::read_to_string(&path).unwrap() + "torn by another").unwrap();
         log.append(b"last\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "torn\nnext\ntorn by another\nlast\n");
+        // The newline counts.
+        let mut log = LogFile::open(&path, 41, 5).unwrap();
+        fs::write(&path, "x".repeat(30)).unwrap();
+        log.append(b"nine and 1\n");
+        assert_eq!(joined(&path), "x".repeat(30) + "\nnine and 1\n");
+        assert_eq!(fs::metadata(&path).unwrap().len(), 11, "it would have been 42");
     }
 
     #[test]
@@ -464,8 +470,36 @@ mod tests {
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
         for number in 0..100 {
             assert!(log.append(numbered_line(number).as_bytes()).lost.is_none());
-            assert!(rustix::fs::fstat(log.file.as_ref().unwrap()).unwrap().st_size <= 100);
+            let size = rustix::fs::fstat(log.file.as_ref().unwrap()).unwrap().st_size;
+            assert_eq!(size, (number as i64 % 10 + 1) * 10, "starts over when it is full");
         }
+    }
+
+    /// Moved out of a directory that is gone then: it has a name elsewhere, and keeps what it has.
+    #[test]
+    fn a_log_that_was_moved_away_keeps_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("logs/a.log");
+        let mut log = LogFile::open(&path, 20, 5).unwrap();
+        fs::rename(&path, directory.path().join("moved")).unwrap();
+        fs::remove_dir(path.parent().unwrap()).unwrap();
+        let all: String = (0..5).map(numbered_line).collect();
+        all.split_inclusive('\n').for_each(|line| assert!(log.append(line.as_bytes()).lost.is_none()));
+        assert_eq!(fs::read_to_string(directory.path().join("moved")).unwrap(), all);
+    }
+
+    /// No line of one is taken for a torn one by the other.
+    #[test]
+    fn two_writers_in_turn() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut writers = [0, 1].map(|_| LogFile::open(&path, 30, 50).unwrap());
+        let all: String = (0..20).map(numbered_line).collect();
+        for (number, line) in all.split_inclusive('\n').enumerate() {
+            writers[number / 2 % 2].append(line.as_bytes());
+        }
+        assert_eq!(joined(&path), all);
+        assert_eq!(fs::metadata(directory.path().join("a.log.1")).unwrap().len(), 30);
     }
 
     #[test]
@@ -478,6 +512,9 @@ mod tests {
         FileExt::lock_exclusive(&peer).unwrap();
         log.append(b"line one\nline two\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "line one\nline two\n", "appended, not rotated");
+        let start = std::time::Instant::now();
+        (0..50).for_each(|number| drop(log.append(numbered_line(number).as_bytes())));
+        assert!(start.elapsed().as_secs() < 3, "waited for once, not fifty times");
         drop(peer);
         log.append(b"three\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
