@@ -197,6 +197,27 @@ fn hostile_paths() {
     }
 }
 
+/// Root takes over the job of a user whose lock file is there, in a directory of that user's, sticky or not; and the owner of
+/// a directory where anybody may put files put it there.
+#[test]
+fn a_file_of_another_user_in_a_place_of_that_users() {
+    if !is_root() {
+        return println!("not shown: takes root to make such files");
+    }
+    for (mode, directory, file) in
+        [(0o755, 12_345, 12_345), (0o755, 0, 12_345), (0o1755, 0, 12_345), (0o1777, 12_345, 12_345)]
+    {
+        let place = Place::new();
+        fs::create_dir(place.path("locks")).unwrap();
+        fs::write(place.lock(), "").unwrap();
+        std::os::unix::fs::chown(place.path("locks"), Some(directory), None).unwrap();
+        std::os::unix::fs::chown(place.lock(), Some(file), None).unwrap();
+        fs::set_permissions(place.path("locks"), fs::Permissions::from_mode(mode)).unwrap();
+        let output = place.run(&["strict"]);
+        assert_eq!(text(&output.stdout), "ran\n", "{mode:o}: {}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn private_under_any_umask() {
     for umask in ["000", "022", "777"] {

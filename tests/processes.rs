@@ -196,6 +196,10 @@ fn a_forked_child_keeps_the_users_own_files() {
     place.run(&["close_from_fork"]);
     wait_for("the child's status", || place.log_text().contains("the child's status is "));
     assert_eq!(place.entries(), ["the child's status is 0"]);
+    // Nor does the end of the run, whose lock had one of the numbers, empty one of them.
+    for number in 0..40 {
+        assert_eq!(fs::read_to_string(place.path(&format!("own{number}"))).unwrap(), "mine");
+    }
 }
 
 #[test]

@@ -406,6 +406,24 @@ mod tests {
     }
 
     #[test]
+    fn what_to_do_about_it() {
+        for (number, advice) in [
+            (libc::EACCES, "run as a user who may write there"),
+            (libc::ENOTDIR, "is not a directory"),
+            (libc::EROFS, "read-only"),
+            (libc::ENOSPC, "make room"),
+            (libc::EDQUOT, "make room"),
+            (libc::ENOLCK, "local file system"),
+            (libc::EIO, "local file system"),
+            (libc::EMFILE, "raise the limit"),
+            (libc::ENXIO, "choose a path where a file can be made"),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert!(remedy(&error).contains(advice), "{error}");
+        }
+    }
+
+    #[test]
     fn created_private() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.lock");
