@@ -169,6 +169,11 @@ fn without_a_tee_only_records_and_panics_are_logged() {
     assert_eq!(log.matches("unseen").count(), 1, "{log}");
     assert!(log.contains("[ERROR] guard_runtime: thread '<unnamed>' panicked at "), "{log}");
     assert!(text(&output.stderr).contains("unseen") && text(&output.stderr).contains("[WARN ] subject: loud"));
+    for (asked_for, is_there) in [("0", false), ("1", true)] {
+        let place = Place::new();
+        place.subject(&["no_tee"]).env("RUST_BACKTRACE", asked_for).output().unwrap();
+        assert_eq!(place.log_text().contains("    stack backtrace:\n"), is_there);
+    }
 }
 
 /// What is printed to standard error goes past us, a panic too: its record is in the file alone, once.
@@ -193,4 +198,7 @@ fn rust_log_replaces_the_level() {
     let shown = text(&output.stderr);
     assert!(shown.contains("] subject: loud\n") && !shown.contains("quiet"), "{shown}");
     assert_eq!(place.log_text().matches("RUST_LOG: cannot read `wrong=loud`; the rest of it counts").count(), 1);
+    let place = Place::new();
+    place.subject(&["no_tee"]).env("RUST_LOG", "debug,subject=warn").output().unwrap();
+    assert_eq!(place.entries(), ["subject: loud"], "each module has its own level");
 }

@@ -285,3 +285,18 @@ fn end_at_exit() {
         unsafe { libc::atexit(at_exit) };
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_two_letters() {
+        // An odd number of bytes in front of letters of two.
+        let why = "x".to_owned() + &"é".repeat(LONGEST_ERROR);
+        let line = closing_line(&Ending::Returned(Outcome::Failed(Some(why))), Duration::from_millis(1500));
+        let line = std::str::from_utf8(&line[1..]).unwrap();
+        let kept = line.strip_prefix("guard_runtime: run failed in 1.500s: x").unwrap().strip_suffix("…\0").unwrap();
+        assert_eq!(kept, "é".repeat(LONGEST_ERROR / 2 - 1));
+    }
+}
