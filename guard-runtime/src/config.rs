@@ -277,6 +277,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn limits_are_checked_at_the_start_too() {
+        let is_right =
+            |backups, size: u64| Config::new("a.lock", "a.log").backups(backups).max_size(size).paths().is_ok();
+        assert!(is_right(999, 1) && is_right(0, 1));
+        assert!(!is_right(1000, 1) && !is_right(999, 0));
+    }
+
     /// Under another name too; and what stands in the backup is untouched.
     #[test]
     fn such_a_lock_is_refused_at_the_start() {
