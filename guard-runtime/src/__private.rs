@@ -6,7 +6,8 @@ pub use core::time::Duration;
 pub use log::LevelFilter;
 
 pub use crate::outcome::{AnyValue, Code, HiddenError, Returned, ShownError};
-use crate::{Config, Guard, Tee, path_template, values};
+use crate::parse::{parse_duration, parse_level, parse_size, path_template};
+use crate::{Config, Guard, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
@@ -53,7 +54,7 @@ impl Size<&'static str> {
     /// In bytes.
     #[track_caller]
     pub const fn bytes(self) -> u64 {
-        match values::parse_size(self.0) {
+        match parse_size(self.0) {
             Ok(bytes) => bytes,
             Err(wrong) => panic!("{}", wrong),
         }
@@ -74,7 +75,7 @@ impl Size<u64> {
 /// Reads a level.
 #[track_caller]
 pub const fn level(text: &str) -> LevelFilter {
-    match values::parse_level(text) {
+    match parse_level(text) {
         Ok(level) => level,
         Err(wrong) => panic!("{}", wrong),
     }
@@ -101,7 +102,7 @@ pub const fn tee(text: &str) -> Tee {
 /// Reads a duration.
 #[track_caller]
 pub const fn duration(text: &str) -> Duration {
-    match values::parse_duration(text) {
+    match parse_duration(text) {
         Ok(duration) => duration,
         Err(wrong) => panic!("{}", wrong),
     }

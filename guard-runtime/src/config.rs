@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::collector::Tee;
+use crate::launch::Tee;
 use crate::lock::{Contention, LockError, remedy};
-use crate::path_template;
+use crate::parse::path_template;
 use crate::run::Guard;
 
 /// Exit code of a run that could not be set up: `EX_CANTCREAT` of sysexits(3).

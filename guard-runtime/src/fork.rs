@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use guard_collector::FileId;
+
 const FREE: RawFd = -1;
 const BEING_SET: RawFd = -2;
 
@@ -27,13 +29,13 @@ pub(crate) struct ClosedInChild(Option<&'static AtomicI32>);
 impl ClosedInChild {
     pub(crate) fn new(descriptor: BorrowedFd<'_>) -> Self {
         install_handler();
-        let Ok(stat) = rustix::fs::fstat(descriptor) else { return Self(None) };
+        let Some(file) = FileId::of(descriptor) else { return Self(None) };
         let claim = |slot: &&Slot| {
             slot.descriptor.compare_exchange(FREE, BEING_SET, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         Self(CLOSED_IN_CHILD.iter().find(claim).map(|slot| {
-            slot.device.store(stat.st_dev, Ordering::Relaxed);
-            slot.inode.store(stat.st_ino, Ordering::Relaxed);
+            slot.device.store(file.device, Ordering::Relaxed);
+            slot.inode.store(file.inode, Ordering::Relaxed);
             slot.descriptor.store(descriptor.as_raw_fd(), Ordering::Release);
             &slot.descriptor
         }))
@@ -57,9 +59,10 @@ fn install_handler() {
                 continue;
             }
             // SAFETY: only looked at; a number that leads nowhere is an error.
-            let stat = rustix::fs::fstat(unsafe { BorrowedFd::borrow_raw(descriptor) });
-            let first = (slot.device.load(Ordering::Relaxed), slot.inode.load(Ordering::Relaxed));
-            if stat.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == first) {
+            let file = FileId::of(unsafe { BorrowedFd::borrow_raw(descriptor) });
+            let first =
+                FileId { device: slot.device.load(Ordering::Relaxed), inode: slot.inode.load(Ordering::Relaxed) };
+            if file == Some(first) {
                 // SAFETY: the child's copy; what owns it sees by its pid that it is not the child's to use.
                 unsafe { libc::close(descriptor) };
             }

@@ -3,24 +3,27 @@
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
-mod collector;
 mod config;
+mod descriptor;
 mod fork;
-mod frame;
+mod launch;
+mod link;
 mod lock;
+mod log_open;
 mod logger;
 mod outcome;
-mod path_template;
+mod parse;
+mod pty;
+mod region;
 mod run;
-mod values;
 
-pub use collector::Tee;
 pub use config::{Config, StartError};
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
+pub use launch::Tee;
 pub use lock::{Contention, Holder, LockError, PipelineLock};
+pub use parse::{parse_duration, parse_level, parse_size};
 pub use run::{Guard, Outcome};
-pub use values::{parse_duration, parse_level, parse_size};
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,15 +1,20 @@
 //! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::collector::{self, FrameWriter, Link, LogFile, Tee};
+use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity};
+use guard_collector::{Batch, LINE_CAPACITY, LogFile, Stamper, now, record_line};
+
 use crate::config::{Config, StartError};
-use crate::frame::{Nonce, Severity};
+use crate::launch::{Tee, launch};
+use crate::link::{FrameWriter, Link};
 use crate::lock::{Contention, LockError, PipelineLock};
+use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
 
 /// How long another thread's hold of standard output is waited for at the end.
@@ -19,9 +24,6 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 /// A run is active, or being started.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
-/// The error in a closing line is cut there: the line then fits into the control pipe at once, and a collector that dies
-/// over it leaves nobody waiting for a reader of the rest.
-const LONGEST_ERROR: usize = 32 * 1024;
 
 /// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
 /// at the fork.
@@ -29,7 +31,6 @@ static PID: AtomicU32 = AtomicU32::new(0);
 
 struct Run {
     number: u64,
-    nonce: Nonce,
     started: Instant,
     link: Link,
     lock: PipelineLock,
@@ -104,8 +105,8 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
 
 fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<Guard, StartError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let open_log = || {
-        LogFile::open(log_path, config.max_size, u32::from(config.backups))
+    let open = || {
+        open_log(log_path, config.max_size, config.backups)
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
     let lock = match acquire(config, lock_path) {
@@ -113,31 +114,30 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         Err(error) => {
             if matches!(error, StartError::Held(_) | StartError::Stuck { .. })
                 // Best effort: the skip is told on stderr whatever becomes of this.
-                && let Ok(mut log) = open_log()
+                && let Ok(mut log) = open()
             {
-                let text = format!("guard_runtime: {error}");
-                log.append(&collector::line(&text, Severity::Warn, collector::now()));
+                append_line(&mut log, &format!("guard_runtime: {error}"));
             }
             return Err(error);
         }
     };
-    let log = open_log()?;
-    let nonce = Nonce::draw();
+    let log = open()?;
+    let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
     flush_buffers();
-    let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
+    let link = launch(log, config.tee, nonce).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let started = Instant::now();
     let writer = match capture(&link) {
         Ok(writer) => writer,
         Err(error) => {
             let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
-            link.finish(&nonce, &closing_line(&Ending::Returned(why), started.elapsed()));
+            link.finish(&closing_line(&Ending::Returned(why), started.elapsed()));
             return Err(StartError::Capture(error));
         }
     };
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
-    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started, link, lock };
+    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, link, lock };
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
@@ -199,13 +199,30 @@ fn end(number: Option<u64>, ending: &Ending) {
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
     flush_buffers();
     logger::close();
-    run.link.finish(&run.nonce, &closing_line(ending, run.started.elapsed()));
+    run.link.finish(&closing_line(ending, run.started.elapsed()));
     drop(run.lock);
     drop(active);
     CLAIMED.store(false, Ordering::Release);
 }
 
-/// As the collector reads it: a severity, the text, a NUL.
+/// One line of the log by itself, of a program that did not become a run.
+fn append_line(log: &mut LogFile, text: &str) {
+    let mut room = vec![0; LINE_CAPACITY];
+    let mut batch = Batch::new(&mut room);
+    record_line(text.as_bytes(), true, Stamper::new().stamp(now()), Severity::Warn, &mut batch);
+    log.append(batch.lines());
+}
+
+/// `RandomState` is keyed by the system's randomness; two hashers make 16 bytes without a further dependency.
+fn draw_nonce() -> Nonce {
+    let mut random = [0; 16];
+    for (half, word) in random.chunks_exact_mut(8).zip(0_u64..) {
+        half.copy_from_slice(&RandomState::new().hash_one(word).to_ne_bytes());
+    }
+    Nonce::new(random)
+}
+
+/// As the collector reads it (see the protocol).
 fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
     let elapsed = format_args!("{:.3}s", elapsed.as_secs_f64()).to_string();
     let (severity, text) = match ending {
@@ -228,7 +245,7 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
     let mut line = vec![severity as u8];
     line.extend_from_slice(b"guard_runtime: ");
     line.extend(text.bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
-    line.push(0);
+    line.push(END_OF_CLOSING_LINE);
     line
 }
 
@@ -295,8 +312,8 @@ mod tests {
         // An odd number of bytes in front of letters of two.
         let why = "x".to_owned() + &"é".repeat(LONGEST_ERROR);
         let line = closing_line(&Ending::Returned(Outcome::Failed(Some(why))), Duration::from_millis(1500));
-        let line = std::str::from_utf8(&line[1..]).unwrap();
-        let kept = line.strip_prefix("guard_runtime: run failed in 1.500s: x").unwrap().strip_suffix("…\0").unwrap();
+        let line = std::str::from_utf8(&line[1..line.len() - 1]).unwrap();
+        let kept = line.strip_prefix("guard_runtime: run failed in 1.500s: x").unwrap().strip_suffix("…").unwrap();
         assert_eq!(kept, "é".repeat(LONGEST_ERROR / 2 - 1));
     }
 }

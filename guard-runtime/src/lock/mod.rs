@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs2::FileExt;
+use rustix::io::Errno;
 
-use crate::collector::{Descriptor, above_standard, file_kind, now, stamp_text};
+use guard_collector::{FileId, Stamper, file_kind, now};
+
+use crate::descriptor::{Descriptor, above_standard};
 
 /// Each round means that the file was replaced between our opening and our lock.
 const ROUNDS: u32 = 100;
@@ -274,7 +277,7 @@ fn write_record(mut file: &File) -> io::Result<()> {
     let (pid, started) = (std::process::id(), now());
     let record = format!(
         "pid={pid}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
-        stamp_text(started),
+        String::from_utf8_lossy(Stamper::new().stamp(started)),
         std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
         rustix::system::uname().nodename().to_string_lossy(),
         boot_id(),
@@ -325,11 +328,10 @@ fn file_system(file: &File) -> Option<String> {
 
 /// A file that was removed or replaced after it was opened locks nobody out.
 fn still_names(path: &Path, file: &File) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match path.symlink_metadata() {
-        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+    match rustix::fs::lstat(path) {
+        Ok(named) => Ok(Some(FileId::from(&named)) == FileId::of(file)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, open};
+use guard_collector::FileId;
 use rustix::io::Errno;
 
 use crate::fork::ClosedInChild;
@@ -13,13 +13,13 @@ use crate::fork::ClosedInChild;
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     inner: ManuallyDrop<OwnedFd>,
-    identity: Option<(u64, u64)>,
+    identity: Option<FileId>,
     closed_in_child: Option<ClosedInChild>,
 }
 
 impl Descriptor {
     pub(crate) fn new(inner: OwnedFd) -> Self {
-        Self { identity: identity(&inner), inner: ManuallyDrop::new(inner), closed_in_child: None }
+        Self { identity: FileId::of(&inner), inner: ManuallyDrop::new(inner), closed_in_child: None }
     }
 
     /// One of which a child that the user's code forks closes its copy.
@@ -31,7 +31,7 @@ impl Descriptor {
 
     /// Nobody has closed it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.identity.is_some() && identity(self.as_fd()) == self.identity
+        self.identity.is_some() && FileId::of(self.as_fd()) == self.identity
     }
 }
 
@@ -51,24 +51,6 @@ impl Drop for Descriptor {
             unsafe { ManuallyDrop::drop(&mut self.inner) };
         }
     }
-}
-
-/// Both are open and lead to the same file, pipe, socket or terminal.
-pub(super) fn same_place(one: impl AsFd, other: impl AsFd) -> bool {
-    identity(one).is_some_and(|one| Some(one) == identity(other))
-}
-
-fn identity(descriptor: impl AsFd) -> Option<(u64, u64)> {
-    rustix::fs::fstat(descriptor).ok().map(|stat| (stat.st_dev, stat.st_ino))
-}
-
-/// The same terminal or pipe by a description of its own, whose flags are nobody else's. None for a user who may write to
-/// it but not open it (su, sudo, cron).
-pub(super) fn opened_anew(place: &impl AsFd, flags: OFlags) -> Option<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());
-    let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let own = above_standard(own).ok()?;
-    same_place(place, &own).then_some(own)
 }
 
 /// A descriptor out of the way of 0, 1 and 2, which the user's code may have closed.

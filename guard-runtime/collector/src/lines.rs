@@ -3,18 +3,19 @@
 //! Every physical line starts with a stamp and a tag, save the further lines of a record, which start with four
 //! spaces: so printed text cannot forge an entry.
 
-use super::screen::{Screen, has_controls};
-use super::stamp;
-use crate::frame::Severity;
+use crate::ansi::{Screen, has_controls};
+use crate::buffer::Buffer;
+use crate::protocol::Severity;
+use crate::stamp;
 
 /// A printed line longer than this is written in pieces, so that memory stays bounded.
 pub(crate) const MAX_LINE: usize = 256 * 1024;
 /// `stamp [TAG  ] ` in front of a line.
 pub(crate) const PREFIX: usize = stamp::LENGTH + 1 + 7 + 1;
 /// In front of the further lines of a record.
-pub(crate) const FURTHER: &[u8] = b"    ";
+pub(crate) const CONTINUATION: &[u8] = b"    ";
 /// Room that a batch must have for one more line of any length.
-pub(crate) const LINE_ROOM: usize = PREFIX + MAX_LINE + 1;
+pub const LINE_CAPACITY: usize = PREFIX + MAX_LINE + 1;
 
 /// A tag as it stands in the brackets, padded to five.
 pub(crate) type Tag = [u8; 5];
@@ -34,89 +35,87 @@ type Prefix = [u8; PREFIX];
 
 fn prefix(stamp: &[u8; stamp::LENGTH], tag: Tag) -> Prefix {
     let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
-    prefix[..stamp::LENGTH].copy_from_slice(stamp);
-    prefix[stamp::LENGTH + 2..stamp::LENGTH + 7].copy_from_slice(&tag);
+    let parts = stamp.iter().chain(b" [").chain(&tag);
+    for (slot, byte) in prefix.iter_mut().zip(parts) {
+        *slot = *byte;
+    }
     prefix
 }
 
-/// Lines that wait to be written to the log. Never grows past the room it was made with.
-pub(crate) struct Batch(Vec<u8>);
+/// Lines that wait to be written to the log.
+pub struct Batch<'a>(Buffer<'a>);
 
-impl Batch {
-    pub(crate) fn with_room(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes.max(LINE_ROOM)))
+impl<'a> Batch<'a> {
+    /// `room` is at least [`LINE_CAPACITY`].
+    pub fn new(room: &'a mut [u8]) -> Self {
+        Self(Buffer::new(room))
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        self.0.capacity() - self.0.len() >= LINE_ROOM
+    /// One more line of any length fits.
+    pub fn has_space(&self) -> bool {
+        self.0.space() >= LINE_CAPACITY
     }
 
-    pub(crate) fn lines(&self) -> &[u8] {
+    /// What waits.
+    pub fn lines(&self) -> &[u8] {
         &self.0
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// It was written.
+    pub fn clear(&mut self) {
         self.0.clear();
     }
 
     fn line(&mut self, prefix: &Prefix, text: [&[u8]; 2]) {
-        self.0.extend_from_slice(prefix);
-        self.0.extend_from_slice(text[0]);
-        self.0.extend_from_slice(text[1]);
+        self.0.extend(prefix);
+        self.0.extend(text[0]);
+        self.0.extend(text[1]);
         self.0.push(b'\n');
     }
 }
 
-/// One record's line by itself, where allocating is fine.
-pub(crate) fn line(text: &str, severity: Severity, time: u64) -> Vec<u8> {
-    let mut batch = Batch::with_room(0);
-    record_line(text.as_bytes(), true, stamp::Stamper::new().stamp(time), severity, &mut batch);
-    batch.0
-}
-
 /// Cuts one stream of printed bytes into lines.
-pub(crate) struct LineShaper {
+pub(crate) struct LineShaper<'a> {
     first_tag: Tag,
-    further_tag: Tag,
-    /// The line that still waits for its newline.
-    pending: Vec<u8>,
+    continuation_tag: Tag,
+    /// The line that still waits for its newline; at most [`MAX_LINE`] bytes.
+    pending: Buffer<'a>,
     screen: Screen,
     /// A piece of the pending line has been written already.
     continued: bool,
 }
 
-impl LineShaper {
-    /// `name` is `OUT` or `ERR`.
-    pub(crate) fn new(name: [u8; 3]) -> Self {
+impl<'a> LineShaper<'a> {
+    /// `name` is `OUT` or `ERR`; `room` has [`MAX_LINE`] bytes.
+    pub(crate) fn new(name: [u8; 3], room: &'a mut [u8]) -> Self {
         let [a, b, c] = name;
         Self {
             first_tag: [a, b, c, b' ', b' '],
-            further_tag: [a, b, c, b' ', b'+'],
-            pending: Vec::with_capacity(MAX_LINE),
+            continuation_tag: [a, b, c, b' ', b'+'],
+            pending: Buffer::new(room),
             screen: Screen::default(),
             continued: false,
         }
     }
 
-    /// Shapes from the front of `raw` until it is used up or the batch has no room; returns how much it took.
-    pub(crate) fn shape(&mut self, raw: &[u8], stamp: &[u8; stamp::LENGTH], batch: &mut Batch) -> usize {
+    /// Shapes from the front of `raw` until it is used up or the batch has no space; returns how much it took.
+    pub(crate) fn shape(&mut self, raw: &[u8], stamp: &[u8; stamp::LENGTH], batch: &mut Batch<'_>) -> usize {
         // One look at all of it: most output has none, and its lines need not be looked at one by one.
         let controls = has_controls(raw);
         let mut front = prefix(stamp, self.tag());
         let mut taken = 0;
-        while taken < raw.len() && batch.has_room() {
-            let rest = &raw[taken..];
-            let room = MAX_LINE - self.pending.len();
-            // One byte more than there is room for: a line of exactly MAX_LINE bytes is whole.
-            let window = &rest[..rest.len().min(room + 1)];
+        while let Some(rest) = raw.get(taken..).filter(|rest| !rest.is_empty() && batch.has_space()) {
+            let space = self.pending.space();
+            // One byte more than there is space for: a line of exactly MAX_LINE bytes is whole.
+            let window = start_of(rest, space + 1);
             let newline = memchr::memchr(b'\n', window);
-            let mut text = &rest[..newline.unwrap_or(window.len().min(room))];
+            let mut text = start_of(window, newline.unwrap_or(space));
             taken += text.len() + usize::from(newline.is_some());
             if self.screen.is_busy() || controls && has_controls(text) {
                 self.screen.draw(text, &mut self.pending, 0);
                 text = b"";
             }
-            if newline.is_some() || window.len() > room && self.pending.len() + text.len() == MAX_LINE {
+            if newline.is_some() || window.len() > space && self.pending.len() + text.len() == MAX_LINE {
                 batch.line(&front, [&self.pending, text]);
                 self.pending.clear();
                 if self.continued != newline.is_none() {
@@ -124,7 +123,7 @@ impl LineShaper {
                     front = prefix(stamp, self.tag());
                 }
             } else {
-                self.pending.extend_from_slice(text);
+                self.pending.extend(text);
             }
             if newline.is_some() {
                 self.screen.end_line();
@@ -133,8 +132,8 @@ impl LineShaper {
         taken
     }
 
-    /// Writes what there is of a line that still waits for its newline. The batch must have room.
-    pub(crate) fn break_line(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch) {
+    /// Writes what there is of a line that still waits for its newline. The batch must have space.
+    pub(crate) fn break_line(&mut self, stamp: &[u8; stamp::LENGTH], batch: &mut Batch<'_>) {
         if !self.pending.is_empty() {
             batch.line(&prefix(stamp, self.tag()), [&self.pending, b""]);
             self.pending.clear();
@@ -150,35 +149,40 @@ impl LineShaper {
     }
 
     fn tag(&self) -> Tag {
-        if self.continued { self.further_tag } else { self.first_tag }
+        if self.continued { self.continuation_tag } else { self.first_tag }
     }
 }
 
 /// Writes one line of a record from the front of `text` and returns how much it took, the newline included.
-/// The batch must have room; a line longer than [`MAX_LINE`] is cut there.
-pub(crate) fn record_line(
+/// The batch must have space; a line longer than [`MAX_LINE`] is cut there.
+pub fn record_line(
     text: &[u8],
     first: bool,
     stamp: &[u8; stamp::LENGTH],
     severity: Severity,
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> usize {
-    let window = &text[..text.len().min(MAX_LINE)];
+    let window = start_of(text, MAX_LINE);
     let length = memchr::memchr(b'\n', window).unwrap_or(window.len());
     if first {
-        batch.0.extend_from_slice(&prefix(stamp, *severity_tag(severity)));
+        batch.0.extend(&prefix(stamp, *severity_tag(severity)));
     } else {
-        batch.0.extend_from_slice(FURTHER);
+        batch.0.extend(CONTINUATION);
     }
-    let line = &text[..length];
+    let line = start_of(text, length);
     if has_controls(line) {
         let start = batch.0.len();
         Screen::default().draw(line, &mut batch.0, start);
     } else {
-        batch.0.extend_from_slice(line);
+        batch.0.extend(line);
     }
     batch.0.push(b'\n');
     length + usize::from(text.get(length) == Some(&b'\n'))
+}
+
+/// The first bytes, as many as there are up to `length`.
+fn start_of(bytes: &[u8], length: usize) -> &[u8] {
+    bytes.get(..length).unwrap_or(bytes)
 }
 
 #[cfg(test)]
@@ -189,7 +193,8 @@ mod tests {
     const STAMP: &[u8; stamp::LENGTH] = b"2026-02-20T01:51:45.123456Z";
 
     fn shaped(portions: &[&[u8]]) -> Vec<u8> {
-        let (mut shaper, mut batch, mut all) = (LineShaper::new(*b"OUT"), Batch::with_room(0), Vec::new());
+        let (mut room, mut pending, mut all) = (vec![0; LINE_CAPACITY], vec![0; MAX_LINE], Vec::new());
+        let (mut shaper, mut batch) = (LineShaper::new(*b"OUT", &mut pending), Batch::new(&mut room));
         for portion in portions {
             let mut rest = *portion;
             while !rest.is_empty() {
@@ -293,7 +298,9 @@ mod tests {
 
     #[test]
     fn controls_in_a_record() {
-        let (mut batch, mut text, mut first) = (Batch::with_room(0), &b"\x1b[1mone\x1b[m\r\n5 %\r\x1b[Ktwo"[..], true);
+        let mut room = vec![0; LINE_CAPACITY];
+        let (mut batch, mut text, mut first) =
+            (Batch::new(&mut room), &b"\x1b[1mone\x1b[m\r\n5 %\r\x1b[Ktwo"[..], true);
         while !text.is_empty() {
             let taken = record_line(text, first, STAMP, Severity::Warn, &mut batch);
             text = &text[taken..];
@@ -310,7 +317,8 @@ mod tests {
 
     #[test]
     fn further_lines_of_a_record_are_indented() {
-        let (mut batch, mut text, mut first) = (Batch::with_room(0), &b"one\ntwo\n\nfour"[..], true);
+        let mut room = vec![0; LINE_CAPACITY];
+        let (mut batch, mut text, mut first) = (Batch::new(&mut room), &b"one\ntwo\n\nfour"[..], true);
         while !text.is_empty() {
             let taken = record_line(text, first, STAMP, Severity::Warn, &mut batch);
             text = &text[taken..];

@@ -6,13 +6,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
-use super::descriptor::above_standard;
-
-/// More than a pseudo-terminal holds: 8 KiB on their way (Linux: `pty_common_install`; another kernel may have its 64 KiB
-/// for terminals) and a page that is ready to be read.
-pub(super) const ROOM: u64 = 128 * 1024;
+use crate::descriptor::above_standard;
 
 /// Makes one like the real terminal: the collector's end and the program's.
 ///
@@ -20,8 +16,8 @@ pub(super) const ROOM: u64 = 128 * 1024;
 ///
 /// # Errors
 /// Where there is none to be had: no /dev/ptmx or no room for one more, /dev/pts of another namespace.
-pub(super) fn open_like(real: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
-    let ours = above_standard(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?)?;
+pub(crate) fn open_like(real: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
+    let ours = above_standard(open_master()?)?;
     grantpt(&ours)?;
     unlockpt(&ours)?;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -35,9 +31,15 @@ pub(super) fn open_like(real: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, program))
 }
 
-/// Passes the real terminal's size on, if it has changed. Says whether it has.
-pub(super) fn follow_resize(real: &OwnedFd, ours: &OwnedFd) -> bool {
-    let sides = |size: Winsize| [size.ws_row, size.ws_col, size.ws_xpixel, size.ws_ypixel];
-    let (Ok(real), Ok(known)) = (tcgetwinsize(real), tcgetwinsize(ours)) else { return false };
-    sides(real) != sides(known) && tcsetwinsize(ours, real).is_ok()
+/// Closed on exec. Where that cannot be asked for with the opening, a child that another thread starts in between keeps it.
+fn open_master() -> io::Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd"))]
+    return Ok(openpt(flags | OpenptFlags::CLOEXEC)?);
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd")))]
+    {
+        let master = openpt(flags)?;
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC)?;
+        Ok(master)
+    }
 }

@@ -1,26 +1,27 @@
-//! Signals, held off for a moment.
+//! Signals, blocked for a moment.
 
-use std::mem::MaybeUninit;
+use core::mem::MaybeUninit;
 
 /// As long as this lives, the calling thread takes no signal (but those that cannot be blocked).
-pub(crate) struct Blocked {
+pub struct Blocked {
     before: libc::sigset_t,
 }
 
 impl Blocked {
-    pub(crate) fn all() -> Self {
+    /// None, until this is dropped.
+    pub fn all() -> Self {
         Self::all_but(&[])
     }
 
     /// All but those that would end the process: it can be ended then, whatever it waits for.
     #[allow(unsafe_code)]
-    pub(crate) fn all_but_deadly() -> Self {
+    pub fn all_but_deadly() -> Self {
         let mut deadly = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGALRM];
         for signal in &mut deadly {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed();
             // SAFETY: the action is written, and all zeroes is one.
             let action = unsafe {
-                libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr());
+                libc::sigaction(*signal, core::ptr::null(), action.as_mut_ptr());
                 action.assume_init()
             };
             if action.sa_sigaction != libc::SIG_DFL {
@@ -52,6 +53,6 @@ impl Drop for Blocked {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
         // SAFETY: the set was written by the system.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, core::ptr::null_mut()) };
     }
 }

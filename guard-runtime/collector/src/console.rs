@@ -6,16 +6,18 @@
 //! then a pipe is fed by splice(2), which has a flag of its own for that, and a terminal, like a socket, by small writes
 //! that follow a poll each.
 
-use std::os::fd::OwnedFd;
+use core::mem;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PIPE_BUF;
-use rustix::time::Timespec;
 
-use super::descriptor::opened_anew;
-use super::stamp::monotonic;
+use crate::buffer::Buffer;
+use crate::log_file::file_type;
+use crate::stamp::monotonic;
+use crate::sys::{self, opened_anew};
 
 /// More than so many bytes waiting for a console that has stalled, and the run is slowed down until it takes some.
 const SLOW_DOWN: usize = 2 * 1024 * 1024;
@@ -24,14 +26,14 @@ const SLOW_DOWN_MOVING: usize = 64 * 1024;
 /// A console that has taken nothing for so many microseconds has stalled.
 const STALLS_AFTER: u64 = 100_000;
 /// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
-const ROOM: usize = 8 * 1024 * 1024;
+pub(crate) const CAPACITY: usize = 8 * 1024 * 1024;
 
 /// One of the two.
 pub(crate) struct Console {
     descriptor: Option<OwnedFd>,
-    way: Way,
+    mode: WriteMode,
     /// Bytes for the next write; those before `taken` have been written.
-    waiting: Vec<u8>,
+    waiting: Buffer<'static>,
     taken: usize,
     /// When it last took some of what waited, in microseconds.
     moved: u64,
@@ -40,144 +42,142 @@ pub(crate) struct Console {
 }
 
 /// How it is written to without being stalled by it.
-enum Way {
+enum WriteMode {
     /// Files and devices such as /dev/null do not stall, and what was opened anew says when it would.
     Direct,
-    #[cfg(target_os = "linux")]
     Spliced(PrivatePipe),
     /// After a poll, no more than fits for sure.
     Polled,
 }
 
 impl Console {
-    pub(super) fn new(descriptor: Option<OwnedFd>) -> std::io::Result<Self> {
+    /// `room` has [`CAPACITY`] bytes.
+    ///
+    /// # Errors
+    /// As pipe(2).
+    pub(crate) fn new(descriptor: Option<OwnedFd>, room: &'static mut [u8]) -> Result<Self, Errno> {
         let kind = descriptor.as_ref().and_then(|descriptor| rustix::fs::fstat(descriptor).ok());
-        let kind = kind.map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let kind = kind.map(|stat| file_type(&stat));
         let is_pipe = kind == Some(FileType::Fifo);
         let is_terminal = descriptor.as_ref().is_some_and(rustix::termios::isatty);
         // Without blocking: poll(2) tells that a terminal has room, but not for how many bytes, and a write of more sleeps
         // until all of it fits.
-        if (is_pipe || is_terminal)
-            && let Some(place) = &descriptor
-            && let Some(own) = opened_anew(place, OFlags::WRONLY | OFlags::NONBLOCK)
-        {
-            return Ok(Self::with(Some(own), Way::Direct));
-        }
-        let way = match kind {
-            #[cfg(target_os = "linux")]
-            _ if is_pipe => Way::Spliced(PrivatePipe::new()?),
-            Some(FileType::Socket) => Way::Polled,
-            _ if is_pipe || is_terminal => Way::Polled,
-            _ => Way::Direct,
+        let own = descriptor
+            .as_ref()
+            .filter(|_| is_pipe || is_terminal)
+            .and_then(|place| opened_anew(place, OFlags::WRONLY | OFlags::NONBLOCK));
+        let mode = match kind {
+            _ if own.is_some() => WriteMode::Direct,
+            _ if is_pipe && sys::HAS_SPLICE => WriteMode::Spliced(PrivatePipe::new()?),
+            _ if is_pipe || is_terminal || kind == Some(FileType::Socket) => WriteMode::Polled,
+            _ => WriteMode::Direct,
         };
-        Ok(Self::with(descriptor, way))
+        let (descriptor, waiting) = (own.or(descriptor), Buffer::new(room));
+        Ok(Self { descriptor, mode, waiting, taken: 0, moved: 0, owed: 0 })
     }
 
-    fn with(descriptor: Option<OwnedFd>, way: Way) -> Self {
-        Self { descriptor, way, waiting: Vec::with_capacity(ROOM), taken: 0, moved: 0, owed: 0 }
-    }
-
-    pub(super) fn descriptor(&self) -> Option<&OwnedFd> {
+    pub(crate) fn descriptor(&self) -> Option<&OwnedFd> {
         self.descriptor.as_ref()
     }
 
-    pub(super) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
-        match &self.way {
-            #[cfg(target_os = "linux")]
-            Way::Spliced(pipe) => [self.descriptor.as_ref(), Some(&pipe.reader), Some(&pipe.writer)],
+    pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 3] {
+        match &self.mode {
+            WriteMode::Spliced(pipe) => [self.descriptor.as_ref(), Some(&pipe.reader), Some(&pipe.writer)],
             _ => [self.descriptor.as_ref(), None, None],
         }
     }
 
     /// To be polled for room, where something waits for it.
-    pub(super) fn stalled(&self) -> Option<&OwnedFd> {
+    pub(crate) fn stalled(&self) -> Option<&OwnedFd> {
         self.descriptor.as_ref().filter(|_| self.behind() > 0)
     }
 
-    /// In a keeper that takes over: what waited is the dead collector's, and lost with it; but the pipe between may still
+    /// In a standby that takes over: what waited is the dead collector's, and lost with it; but the pipe between may still
     /// hold some of it, which goes first.
-    pub(super) fn forget_the_unwritten(&mut self) {
+    pub(crate) fn forget_the_unwritten(&mut self) {
         self.waiting.clear();
         self.taken = 0;
         self.owed = 0;
-        #[cfg(target_os = "linux")]
-        if let Way::Spliced(pipe) = &mut self.way {
+        if let WriteMode::Spliced(pipe) = &mut self.mode {
             pipe.inside = rustix::io::ioctl_fionread(&pipe.reader).unwrap_or(0) as usize;
         }
     }
 
     /// So much waits that the run should print no more for now.
-    pub(super) fn is_backed_up(&self) -> bool {
+    pub(crate) fn is_backed_up(&self) -> bool {
         let moves = || monotonic() < self.moved + STALLS_AFTER;
         let waits = self.waiting.len() - self.taken;
         self.descriptor.is_some() && (waits > SLOW_DOWN || waits > SLOW_DOWN_MOVING && moves())
     }
 
     /// The run has ended: it waits for what it printed, not for what others print from now on.
-    pub(super) fn owe_what_waits(&mut self) {
+    pub(crate) fn owe_what_waits(&mut self) {
         self.owed = self.behind();
     }
 
-    pub(super) fn owes_the_run(&self) -> bool {
+    pub(crate) fn owes_the_run(&self) -> bool {
         self.descriptor.is_some() && self.owed > 0
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.descriptor.is_some() && self.behind() == 0
     }
 
     /// Nothing more will come: a reader behind it is to see the end.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.descriptor = None;
-        self.way = Way::Direct;
+        self.mode = WriteMode::Direct;
     }
 
     /// Bytes that the console is yet to take.
     fn behind(&self) -> usize {
-        let inside = match &self.way {
-            #[cfg(target_os = "linux")]
-            Way::Spliced(pipe) => pipe.inside,
+        let inside = match &self.mode {
+            WriteMode::Spliced(pipe) => pipe.inside,
             _ => 0,
         };
         self.waiting.len() - self.taken + inside
     }
 
     /// Gathers bytes for the next flush.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         if self.descriptor.is_none() {
             return Ok(());
         }
         let mut rest = bytes;
-        while rest.len() > self.waiting.capacity() - self.waiting.len() {
-            self.waiting.drain(..self.taken);
+        if rest.len() > self.waiting.space() {
+            self.waiting.discard_front(self.taken);
             self.taken = 0;
-            let room = self.waiting.capacity() - self.waiting.len();
-            let (fitting, behind) = rest.split_at(room.min(rest.len()));
-            self.waiting.extend_from_slice(fitting);
-            rest = behind;
-            if !rest.is_empty() {
-                // Nothing is dropped: past all bounds we wait for the console after all.
-                self.wait_for_room();
-                self.flush()?;
-            }
         }
-        self.waiting.extend_from_slice(rest);
-        Ok(())
+        loop {
+            let fitting = self.waiting.extend(rest);
+            rest = rest.get(fitting..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            // Nothing is dropped: past all bounds we wait for the console after all.
+            self.wait_for_room();
+            self.flush()?;
+            if self.descriptor.is_none() {
+                return Ok(());
+            }
+            self.waiting.discard_front(self.taken);
+            self.taken = 0;
+        }
     }
 
     /// Writes what was gathered before, then `bytes`, without copying them where the console takes them.
-    pub(super) fn flush_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn flush_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.flush()?;
         let written = if self.stalled().is_none() { self.write(bytes)? } else { 0 };
-        self.push(&bytes[written..])
+        self.push(bytes.get(written..).unwrap_or_default())
     }
 
     /// Writes of what was gathered as much as the console takes now. An error ends the console's copy for good (a reader
     /// that went away does not come back) and is reported once.
-    pub(super) fn flush(&mut self) -> Result<(), Errno> {
+    pub(crate) fn flush(&mut self) -> Result<(), Errno> {
         let before = self.behind();
-        let waiting = std::mem::take(&mut self.waiting);
-        let result = self.write(&waiting[self.taken..]);
+        let waiting = mem::take(&mut self.waiting);
+        let result = self.write(waiting.get(self.taken..).unwrap_or_default());
         self.waiting = waiting;
         self.taken += *result.as_ref().unwrap_or(&0);
         if self.taken == self.waiting.len() || result.is_err() {
@@ -201,11 +201,10 @@ impl Console {
     /// How many bytes the console took.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(descriptor) = &self.descriptor else { return Ok(bytes.len()) };
-        let result = match &mut self.way {
-            Way::Direct => write_directly(descriptor, bytes),
-            #[cfg(target_os = "linux")]
-            Way::Spliced(pipe) => pipe.splice(descriptor, bytes),
-            Way::Polled => write_polled(descriptor, bytes),
+        let result = match &mut self.mode {
+            WriteMode::Direct => write_directly(descriptor, bytes),
+            WriteMode::Spliced(pipe) => pipe.splice(descriptor, bytes),
+            WriteMode::Polled => write_polled(descriptor, bytes),
         };
         if result.is_err() {
             self.descriptor = None;
@@ -216,8 +215,8 @@ impl Console {
 
 fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
-    while written < bytes.len() {
-        match rustix::io::write(descriptor, &bytes[written..]) {
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::write(descriptor, rest) {
             Ok(0) => return Err(Errno::NOSPC),
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
@@ -234,13 +233,12 @@ const POLLED_WRITE: usize = 256;
 
 fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     let mut written = 0;
-    while written < bytes.len() {
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         let mut polled = [PollFd::new(descriptor, PollFlags::OUT)];
         if poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
             break;
         }
-        let end = bytes.len().min(written + POLLED_WRITE);
-        let count = write_directly(descriptor, &bytes[written..end])?;
+        let count = write_directly(descriptor, rest.get(..POLLED_WRITE).unwrap_or(rest))?;
         written += count;
         if count == 0 {
             break;
@@ -250,7 +248,6 @@ fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
 }
 
 /// A pipe of our own before the console's: splice(2) moves pages from a pipe only.
-#[cfg(target_os = "linux")]
 struct PrivatePipe {
     reader: OwnedFd,
     writer: OwnedFd,
@@ -260,47 +257,49 @@ struct PrivatePipe {
     inside: usize,
 }
 
-#[cfg(target_os = "linux")]
 impl PrivatePipe {
-    fn new() -> std::io::Result<Self> {
-        let (reader, writer) = super::pipe()?;
-        let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap_or(PIPE_BUF);
+    fn new() -> Result<Self, Errno> {
+        let (reader, writer) = sys::pipe()?;
+        let room = sys::pipe_capacity(&writer);
         Ok(Self { reader, writer, room, inside: 0 })
     }
 
     /// How many bytes were taken. Those that are still inside count: nothing but the console takes them out.
     fn splice(&mut self, console: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-        use rustix::pipe::{SpliceFlags, splice};
         let mut written = 0;
         loop {
             if self.inside == 0 {
-                if written == bytes.len() {
+                let rest = bytes.get(written..).unwrap_or_default();
+                if rest.is_empty() {
                     return Ok(written);
                 }
                 // It is empty, so this does not block.
-                let end = bytes.len().min(written + self.room);
-                self.inside = write_directly(&self.writer, &bytes[written..end])?;
+                self.inside = write_directly(&self.writer, rest.get(..self.room).unwrap_or(rest))?;
                 written += self.inside;
             }
-            match splice(&self.reader, None, console, None, self.inside, SpliceFlags::NONBLOCK) {
+            match sys::splice(&self.reader, console, self.inside) {
                 Ok(count) => self.inside -= count.min(self.inside),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(written),
                 // No splice here (a sandbox, a pipe opened for appending): by hand, at the risk of a stall.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
-                    let mut buffer = [0; PIPE_BUF];
-                    let count = rustix::io::read(&self.reader, &mut buffer)?;
-                    let mut rest = &buffer[..count];
-                    while !rest.is_empty() {
-                        rest = &rest[write_directly(console, rest)?..];
-                        if !rest.is_empty() {
-                            let _ = poll(&mut [PollFd::new(console, PollFlags::OUT)], None);
-                        }
-                    }
-                    self.inside -= count.min(self.inside);
-                }
+                Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => self.copy_some(console)?,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn copy_some(&mut self, console: &OwnedFd) -> Result<(), Errno> {
+        let mut buffer = [0; PIPE_BUF];
+        let count = rustix::io::read(&self.reader, &mut buffer)?;
+        let mut rest = buffer.get(..count).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = write_directly(console, rest)?;
+            rest = rest.get(written..).unwrap_or_default();
+            if !rest.is_empty() {
+                let _ = poll(&mut [PollFd::new(console, PollFlags::OUT)], None);
+            }
+        }
+        self.inside -= count.min(self.inside);
+        Ok(())
     }
 }

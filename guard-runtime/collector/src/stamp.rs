@@ -1,69 +1,75 @@
 //! The stamp in front of a line: RFC 3339, UTC, microseconds, as `2026-02-20T01:51:45.123456Z`.
 
-use rustix::time::{ClockId, clock_gettime};
+use core::ops::Range;
+
+use crate::sys::clock;
 
 /// Bytes of a stamp.
 pub(crate) const LENGTH: usize = 27;
 
 /// Microseconds since 1970 by the system's clock.
-pub(crate) fn now() -> u64 {
-    let now = clock_gettime(ClockId::Realtime);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+pub fn now() -> u64 {
+    clock(libc::CLOCK_REALTIME)
 }
 
 /// Microseconds by a clock that nobody sets.
-pub(super) fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+pub fn monotonic() -> u64 {
+    clock(libc::CLOCK_MONOTONIC)
 }
 
 /// Formats stamps that never run backwards. Allocates nothing; the calendar is asked once a second.
-pub(crate) struct Stamper {
+pub struct Stamper {
     last: u64,
     second: u64,
     text: [u8; LENGTH],
 }
 
 impl Stamper {
-    pub(crate) fn new() -> Self {
+    /// One that has given out no stamp yet.
+    pub fn new() -> Self {
         Self { last: 0, second: u64::MAX, text: *b"1970-01-01T00:00:00.000000Z" }
     }
 
+    /// The time that the stamp of `time` says.
+    pub fn next(&self, time: u64) -> u64 {
+        self.last.max(time)
+    }
+
     /// The stamp of `time` (microseconds since 1970), or of the last one given out where that is later.
-    pub(crate) fn stamp(&mut self, time: u64) -> &[u8; LENGTH] {
-        self.last = self.last.max(time);
+    pub fn stamp(&mut self, time: u64) -> &[u8; LENGTH] {
+        self.last = self.next(time);
         let (second, micros) = (self.last / 1_000_000, self.last % 1_000_000);
         if second != self.second {
             self.second = second;
             if let Ok(date) = time::OffsetDateTime::from_unix_timestamp(second as i64) {
-                digits(&mut self.text[0..4], date.year() as u64);
-                digits(&mut self.text[5..7], u64::from(u8::from(date.month())));
-                digits(&mut self.text[8..10], u64::from(date.day()));
-                digits(&mut self.text[11..13], u64::from(date.hour()));
-                digits(&mut self.text[14..16], u64::from(date.minute()));
-                digits(&mut self.text[17..19], u64::from(date.second()));
+                let month = u8::from(date.month());
+                self.digits(0..4, date.year() as u64);
+                for (at, value) in
+                    [(5, month), (8, date.day()), (11, date.hour()), (14, date.minute()), (17, date.second())]
+                {
+                    self.digits(at..at + 2, value.into());
+                }
             }
         }
-        digits(&mut self.text[20..26], micros);
+        self.digits(20..26, micros);
         &self.text
     }
-}
 
-/// One stamp as text, where allocating is fine.
-pub(crate) fn text(time: u64) -> String {
-    String::from_utf8_lossy(Stamper::new().stamp(time)).into_owned()
-}
-
-fn digits(field: &mut [u8], mut value: u64) {
-    for digit in field.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
+    fn digits(&mut self, place: Range<usize>, mut value: u64) {
+        for digit in self.text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(time: u64) -> String {
+        String::from_utf8_lossy(Stamper::new().stamp(time)).into_owned()
+    }
 
     #[test]
     fn known_moments() {

@@ -1,7 +1,11 @@
 //! What a terminal would show of a line: escape sequences are taken out, and of what is redrawn after a carriage return
-//! the last state is kept. Pure; allocates nothing.
+//! the last state is kept. Pure.
+
+use core::mem;
 
 use anstyle_parse::state::{Action, State, state_change};
+
+use crate::buffer::Buffer;
 
 const ESCAPE: u8 = 0x1B;
 
@@ -28,7 +32,7 @@ impl Screen {
     }
 
     /// Appends what `text`, which has no newline in it, shows of itself. The line begins at `start` of `line`.
-    pub(crate) fn draw(&mut self, text: &[u8], line: &mut Vec<u8>, start: usize) {
+    pub(crate) fn draw(&mut self, text: &[u8], line: &mut Buffer<'_>, start: usize) {
         let mut rest = text;
         while let Some(&byte) = rest.first() {
             let taken = match (self.sequence, byte) {
@@ -47,20 +51,20 @@ impl Screen {
                     1
                 }
                 (None, _) => {
-                    if std::mem::take(&mut self.returned) {
+                    if mem::take(&mut self.returned) {
                         line.truncate(start);
                     }
                     let length = memchr::memchr2(ESCAPE, b'\r', rest).unwrap_or(rest.len());
-                    line.extend_from_slice(&rest[..length]);
+                    line.extend(rest.get(..length).unwrap_or_default());
                     length
                 }
             };
-            rest = &rest[taken..];
+            rest = rest.get(taken..).unwrap_or_default();
         }
     }
 
     /// The next byte of an escape sequence, or none of it.
-    fn follow(&mut self, state: State, byte: u8, line: &mut Vec<u8>, start: usize) -> usize {
+    fn follow(&mut self, state: State, byte: u8, line: &mut Buffer<'_>, start: usize) -> usize {
         let is_string = matches!(state, State::OscString | State::DcsPassthrough | State::SosPmApcString);
         if byte >= 0x80 {
             // A string may have any text in it (no 8-bit terminator: that is part of a letter in UTF-8); no other sequence
@@ -101,9 +105,11 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let mut line = b"| ".to_vec();
+        let mut room = [0; 200];
+        let mut line = Buffer::new(&mut room);
+        line.extend(b"| ");
         Screen::default().draw(text.as_bytes(), &mut line, 2);
-        String::from_utf8(line.split_off(2)).unwrap()
+        String::from_utf8(line[2..].to_vec()).unwrap()
     }
 
     #[test]

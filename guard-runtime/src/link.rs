@@ -4,27 +4,15 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use guard_collector::protocol::Reply;
+use guard_collector::sys::opened_anew;
+use guard_collector::{Blocked, PerStdio, Stdio, same_place, sys};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::Pid;
-use rustix::time::Timespec;
 
-use super::descriptor::{Descriptor, opened_anew, same_place};
-use super::signals::Blocked;
-use super::spawn;
-use crate::frame::{Frame, HEADER, Nonce, write_header};
-
-/// What the collector tells the run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// It has closed everything that it inherited, its copy of the lock above all.
-    Ready = b'R' as isize,
-    /// Log and console have everything, and it ends now.
-    Done = b'D' as isize,
-    /// The same, and it goes on for a child of the run that still holds a stream open.
-    Lingers = b'L' as isize,
-}
+use crate::descriptor::Descriptor;
 
 /// Writes frames into a stream.
 pub(crate) struct FrameWriter {
@@ -33,7 +21,7 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    pub(super) fn new(descriptor: OwnedFd, is_terminal: bool) -> Self {
+    pub(crate) fn new(descriptor: OwnedFd, is_terminal: bool) -> Self {
         Self { descriptor: Descriptor::new(descriptor), is_terminal }
     }
 
@@ -47,22 +35,24 @@ impl FrameWriter {
 }
 
 /// The write end of one stream.
-pub(super) struct StreamEnd {
+pub(crate) struct StreamEnd {
     writer: FrameWriter,
-    /// Which standard descriptors it takes the place of: output, error.
-    serves: [bool; 2],
+    /// Which standard descriptors it takes the place of.
+    serves: PerStdio<bool>,
     /// Where those led before; `None` where they were closed.
-    originals: [Option<Descriptor>; 2],
+    originals: PerStdio<Option<Descriptor>>,
 }
 
 impl StreamEnd {
-    pub(super) fn new(writer: FrameWriter, serves: [bool; 2], originals: [Option<OwnedFd>; 2]) -> Self {
-        Self { writer, serves, originals: originals.map(|original| original.map(Descriptor::new)) }
+    pub(crate) fn new(writer: FrameWriter, serves: PerStdio<bool>, originals: PerStdio<Option<OwnedFd>>) -> Self {
+        let PerStdio { out, err } = originals;
+        let originals = PerStdio { out: out.map(Descriptor::new), err: err.map(Descriptor::new) };
+        Self { writer, serves, originals }
     }
 }
 
 /// How long the end of helpers that have nothing left to do is waited for.
-const REAP_PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const REAP_TIMEOUT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// The helpers of runs that they outlive. Each later run's end looks for those that have ended since.
 static OUTLIVED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -70,22 +60,22 @@ static OUTLIVED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 pub(crate) struct Link {
     ends: Vec<StreamEnd>,
     control: Descriptor,
-    acknowledge: Descriptor,
+    replies: Descriptor,
     first_helper: Pid,
     /// Why a stream that leads to a terminal is a pipe.
     pub(crate) no_terminal: Option<std::io::Error>,
 }
 
 impl Link {
-    pub(super) fn new(
+    pub(crate) fn new(
         ends: Vec<StreamEnd>,
         control: OwnedFd,
-        acknowledge: OwnedFd,
+        replies: OwnedFd,
         first_helper: Pid,
         no_terminal: Option<std::io::Error>,
     ) -> Self {
-        let (control, acknowledge) = (Descriptor::not_for_children(control), Descriptor::new(acknowledge));
-        Self { ends, control, acknowledge, first_helper, no_terminal }
+        let (control, replies) = (Descriptor::not_for_children(control), Descriptor::new(replies));
+        Self { ends, control, replies, first_helper, no_terminal }
     }
 
     /// A descriptor of its own for records, in the stream of standard output.
@@ -103,8 +93,8 @@ impl Link {
     /// Waits until the collector holds nothing but its own. Until then it has a copy of the lock, and a run that dies at
     /// once would leave the lock held for a moment: found by a test in which the next run was refused.
     pub(crate) fn wait_until_ready(&self) -> std::io::Result<()> {
-        match next_answer(&self.acknowledge) {
-            Some(byte) if byte == Answer::Ready as u8 => Ok(()),
+        match next_reply(&self.replies) {
+            Some(Reply::Ready) => Ok(()),
             _ => Err(std::io::Error::other("the collector ended before it was ready")),
         }
     }
@@ -112,8 +102,8 @@ impl Link {
     /// Points the captured standard descriptors at the collector.
     pub(crate) fn capture(&self) -> Result<(), Errno> {
         for end in &self.ends {
-            for index in (0..2).filter(|&index| end.serves[index]) {
-                point_standard(index, &end.writer.descriptor)?;
+            for stdio in Stdio::ALL.into_iter().filter(|stdio| *end.serves.get(*stdio)) {
+                point_standard(stdio, &end.writer.descriptor)?;
             }
         }
         Ok(())
@@ -121,32 +111,27 @@ impl Link {
 
     /// Ends the run: puts the standard descriptors back, tells the collector how the run ended and waits until log and
     /// console have everything. Returns at once where no helper is left.
-    pub(crate) fn finish(self, nonce: &Nonce, closing_line: &[u8]) {
+    pub(crate) fn finish(self, closing_line: &[u8]) {
         self.restore();
-        let Self { ends, control, acknowledge, first_helper, .. } = self;
-        if !control.is_ours() || !acknowledge.is_ours() {
+        let Self { ends, control, replies, first_helper, .. } = self;
+        if !control.is_ours() || !replies.is_ours() {
             // The user's code has closed descriptors that it does not know. The collector ends the run with this process.
             return;
-        }
-        let mut marker = [0; HEADER];
-        write_header(&mut marker, nonce, &Frame::End);
-        for end in ends.iter().filter(|end| end.writer.descriptor.is_ours()) {
-            let _ = end.writer.send(&marker);
         }
         drop(ends);
         let _ = send(&control, closing_line);
         drop(control);
-        let answer = next_answer(&acknowledge);
-        let mut helpers = [PollFd::new(&acknowledge, PollFlags::IN)];
-        if answer != Some(Answer::Lingers as u8) {
+        let reply = next_reply(&replies);
+        let mut helpers = [PollFd::new(&replies, PollFlags::IN)];
+        if reply != Some(Reply::Lingers) {
             // The end of both helpers, which is not waited for without end: one may be stopped.
-            let _ = poll(&mut helpers, Some(&REAP_PATIENCE));
+            let _ = poll(&mut helpers, Some(&REAP_TIMEOUT));
         }
         let ended = helpers[0].revents() == PollFlags::HUP;
         let mut outlived = OUTLIVED.lock().unwrap_or_else(PoisonError::into_inner);
-        outlived.retain(|&first| !spawn::reap(first, false));
+        outlived.retain(|&first| !sys::reap(first, false));
         if ended {
-            spawn::reap(first_helper, true);
+            sys::reap(first_helper, true);
         } else {
             outlived.push(first_helper);
         }
@@ -156,41 +141,48 @@ impl Link {
     fn restore(&self) {
         for end in &self.ends {
             let is_still_there =
-                |index: &usize| end.serves[*index] && same_place(STANDARD[*index](), &end.writer.descriptor);
-            for index in (0..2).filter(is_still_there) {
-                match &end.originals[index] {
-                    Some(original) if original.is_ours() => drop(point_standard(index, original)),
-                    _ => close_standard(index),
+                |stdio: &Stdio| *end.serves.get(*stdio) && same_place(standard(*stdio), &end.writer.descriptor);
+            for stdio in Stdio::ALL.into_iter().filter(is_still_there) {
+                match end.originals.get(stdio) {
+                    Some(original) if original.is_ours() => drop(point_standard(stdio, original)),
+                    _ => close_standard(stdio),
                 }
             }
         }
     }
 }
 
-/// The next byte from the collector; none where no helper is left.
-fn next_answer(acknowledge: &Descriptor) -> Option<u8> {
+/// The collector's next; none where no helper is left.
+fn next_reply(replies: &Descriptor) -> Option<Reply> {
     loop {
         let mut byte = [0];
-        match rustix::io::read(acknowledge, &mut byte) {
+        match rustix::io::read(replies, &mut byte) {
             Err(Errno::INTR) => {}
-            Ok(1) => return Some(byte[0]),
+            Ok(1) => return Reply::from_byte(byte[0]),
             Ok(_) | Err(_) => return None,
         }
     }
 }
 
-/// Output, error.
-const STANDARD: [fn() -> BorrowedFd<'static>; 2] = [rustix::stdio::stdout, rustix::stdio::stderr];
+fn standard(stdio: Stdio) -> BorrowedFd<'static> {
+    match stdio {
+        Stdio::Out => rustix::stdio::stdout(),
+        Stdio::Err => rustix::stdio::stderr(),
+    }
+}
 
-fn point_standard(index: usize, to: &Descriptor) -> Result<(), Errno> {
-    if index == 0 { rustix::stdio::dup2_stdout(to) } else { rustix::stdio::dup2_stderr(to) }
+fn point_standard(stdio: Stdio, to: &Descriptor) -> Result<(), Errno> {
+    match stdio {
+        Stdio::Out => rustix::stdio::dup2_stdout(to),
+        Stdio::Err => rustix::stdio::dup2_stderr(to),
+    }
 }
 
 /// It was closed before the run, and is again; or nobody knows any more where it led.
 #[allow(unsafe_code)]
-fn close_standard(index: usize) {
+fn close_standard(stdio: Stdio) {
     // SAFETY: the descriptor leads to our stream, so nobody else has put anything of theirs there.
-    unsafe { libc::close(STANDARD[index]().as_raw_fd()) };
+    unsafe { libc::close(standard(stdio).as_raw_fd()) };
 }
 
 /// Writes it all, also where the user's code has made the shared description non-blocking.

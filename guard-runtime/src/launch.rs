@@ -1,0 +1,123 @@
+//! Starts the helpers of a run: streams, memory, fork.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
+use guard_collector::{
+    Collector, Journal, LogFile, MEMORY, Output, PerStdio, RunLink, Shared, Stdio, Stream, same_place, sys,
+};
+use rustix::io::Errno;
+
+use crate::descriptor::above_standard;
+use crate::link::{FrameWriter, Link, StreamEnd};
+use crate::pty;
+use crate::region::Region;
+
+/// Room in a stream's pipe: the job goes on printing while the collector is busy.
+const PIPE_ROOM: usize = 1024 * 1024;
+
+/// Which raw streams are captured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tee {
+    /// Standard output and standard error.
+    #[default]
+    Both,
+    /// Standard output alone.
+    Stdout,
+    /// Neither: only `log` records reach the log.
+    None,
+}
+
+/// Forks the helpers and returns the run's side of them. The standard descriptors are not touched yet.
+///
+/// # Errors
+/// Whatever the system refuses: a pipe (`EMFILE`, `ENFILE`), memory (`ENOMEM`), the fork (`EAGAIN`, `ENOMEM`).
+pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
+    let originals = PerStdio { out: original(rustix::stdio::stdout())?, err: original(rustix::stdio::stderr())? };
+    let one_place = same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
+    // What a collector is made of beside what it is lent; a page is more than that takes.
+    let mut private = Region::private(MEMORY + size_of::<Collector>() + 4096)?;
+    let mut shared = Region::shared(size_of::<Journal>() + CLOSING_CAPACITY + 4096)?;
+    let mut no_terminal = None;
+    let mut stream = |stdio, serves| new_stream(stdio, &originals, serves, &mut no_terminal, &mut private);
+    let only = |stdio| PerStdio { out: stdio == Stdio::Out, err: stdio == Stdio::Err };
+    let both = PerStdio { out: true, err: true };
+    let (out, err) = match (tee, one_place) {
+        (Tee::Both, true) => (stream(Stdio::Out, both)?, None),
+        (Tee::Both, false) => (stream(Stdio::Out, only(Stdio::Out))?, Some(stream(Stdio::Err, only(Stdio::Err))?)),
+        (Tee::Stdout, _) => (stream(Stdio::Out, only(Stdio::Out))?, None),
+        (Tee::None, _) => (stream(Stdio::Out, PerStdio::default())?, None),
+    };
+    let (out, mut ends) = (out.0, vec![out.1]);
+    let err = err.map(|(stream, end)| {
+        ends.push(end);
+        stream
+    });
+    let (control_reader, control) = pipe()?;
+    let (replies, replies_writer) = pipe()?;
+    let process = sys::own_process()?.map(above_standard).transpose()?;
+    let output = Output::new(log, originals, one_place, &mut |bytes| private.lend(bytes))?;
+    let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
+    let memory = Shared::new(shared.place(Journal::default()), closing);
+    let run = RunLink { control: control_reader, replies: replies_writer, process };
+    let nonce = private.place(nonce);
+    let streams = PerStdio { out: Some(out), err };
+    let collector = private.place(Collector::new(streams, output, nonce, memory, run));
+    let first = guard_collector::spawn(collector, [private.range(), shared.range()]);
+    // The run's copies of the helpers' descriptors are closed with it, and then their memory goes.
+    // SAFETY: it was placed there and not dropped; nothing else refers to it.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::ptr::drop_in_place(collector);
+    }
+    Ok(Link::new(ends, control, replies, first?, no_terminal))
+}
+
+/// A pipe, or a pseudo-terminal in the place of a terminal; why there is none, where there should be.
+fn new_stream(
+    stdio: Stdio,
+    originals: &PerStdio<Option<OwnedFd>>,
+    serves: PerStdio<bool>,
+    no_terminal: &mut Option<io::Error>,
+    memory: &mut Region,
+) -> io::Result<(Stream, StreamEnd)> {
+    let original = |stdio| originals.get(stdio).as_ref().filter(|_| *serves.get(stdio));
+    let served = original(Stdio::Out).or_else(|| original(Stdio::Err));
+    let terminal = match served.filter(|place| rustix::termios::isatty(place)).map(pty::open_like) {
+        Some(Ok(terminal)) => Some(terminal),
+        Some(Err(error)) => {
+            *no_terminal = Some(error);
+            None
+        }
+        None => None,
+    };
+    let is_terminal = terminal.is_some();
+    let (reader, writer) = match terminal {
+        Some(terminal) => terminal,
+        None => {
+            let (reader, writer) = pipe()?;
+            sys::widen_pipe(&writer, PIPE_ROOM);
+            (reader, writer)
+        }
+    };
+    let copy = |stdio| original(stdio).map(OwnedFd::try_clone).transpose();
+    let copies = PerStdio { out: copy(Stdio::Out)?, err: copy(Stdio::Err)? };
+    let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), serves, copies);
+    Ok((Stream::new(reader, stdio, is_terminal, &mut |bytes| memory.lend(bytes)), end))
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = sys::pipe()?;
+    Ok((above_standard(reader)?, above_standard(writer)?))
+}
+
+/// The place a standard descriptor leads to, or nothing where it is closed.
+fn original(descriptor: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    match rustix::io::fcntl_dupfd_cloexec(descriptor, 3) {
+        Ok(copy) => Ok(Some(copy)),
+        Err(Errno::BADF) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
