@@ -1,0 +1,73 @@
+//! The annotated program under test: one mode a behaviour. Lock, log and everything else lie in `$SUBJECT_DIR`.
+#![allow(unsafe_code, reason = "shared memory, raw fork and signals are what is tested here")]
+
+mod allocator;
+mod console;
+mod input;
+mod lock_hardness;
+mod locking;
+mod log_file;
+mod order;
+mod processes;
+mod support;
+mod surroundings;
+mod survival;
+mod terminals;
+
+use std::process::{ExitCode, Termination};
+use std::str::FromStr;
+
+/// Lists the modes by their modules, which are named after the tests. A mode is the function of that name, called with the
+/// program's second argument where it takes one.
+macro_rules! modes {
+    ($($module:ident { $($mode:ident $(($argument:ty))?),* $(,)? })*) => {
+        /// Runs the mode of that name.
+        fn run(mode: &str) -> ExitCode {
+            match mode {
+                $($(stringify!($mode) => Termination::report($module::$mode($(argument::<$argument>())?)),)*)*
+                _ => ExitCode::from(64),
+            }
+        }
+    };
+}
+
+modes! {
+    console { child_on_one_stream(u64), flood_background(u64), flooding_child }
+    input { blocks(u64), copy, prompt, writers(u64) }
+    lock_hardness {
+        eat_memory, forked_child_hold, lock_only, race(u64), signal_storm, strict, stuck, stuck_in_an_hour, wait,
+    }
+    locking { background, hold(u64), nested, twice }
+    log_file {
+        flood(u64), flood_on(u64), flood_on_in_one_file(u64), lingering_log(u64), lingering_log_until_go(u64),
+        rotations(u64), shared_log(u64), shared_log_until_go(u64), slow_flood(u64),
+    }
+    order {
+        coloured_record, display_logs, few_records(u64), long_records(u64), mixed(u64), mixed_stderr(u64), no_tee,
+        own_logger, tee_stdout,
+    }
+    processes {
+        child_descriptors, close, close_from, close_from_fork, forked_child, lingering, many(u64), redirect, wait_loop,
+    }
+    surroundings { c_reader, c_stdio(u64), pipes_used_up(u64), stdout_held }
+    survival {
+        abort(u64), code, count(u64), crowd(u64), exit(u64), exit_beside_the_end(u64), fail, fail_long, panic(u64),
+        segfault(u64), two_exits,
+    }
+    terminals { records, show, show_bare, signalled_records(u64), sizes }
+}
+
+fn argument<T: FromStr + Default>() -> T {
+    std::env::args().nth(2).and_then(|argument| argument.parse().ok()).unwrap_or_default()
+}
+
+fn main() -> ExitCode {
+    // A test that fails leaves nobody behind who prints indefinitely.
+    #[cfg(target_os = "linux")]
+    // SAFETY: a system call on this process alone.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
+    };
+    allocator::watch(&support::directory());
+    run(&std::env::args().nth(1).unwrap_or_default())
+}
