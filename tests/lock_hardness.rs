@@ -4,14 +4,13 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use support::{TestEnv, is_root, kill, log_line, repeat, text, wait_for};
+use support::{TestEnv, is_root, log_line, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
@@ -260,103 +259,6 @@ fn injected_errors() {
         .output()
         .expect("strace");
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "ran\n"));
-}
-
-/// Microseconds since 1970 of a stamp of today.
-fn micros(stamp: &str) -> u64 {
-    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
-    let field = |range: std::ops::Range<usize>| stamp[range].parse::<u64>().unwrap();
-    (today * 86_400 + field(11..13) * 3600 + field(14..16) * 60 + field(17..19)) * 1_000_000 + field(20..26)
-}
-
-/// From the release to the first line of the run that waited, in microseconds.
-fn wait_latency(held_for: Duration) -> u64 {
-    let env = TestEnv::new();
-    let mut holder = env.holder();
-    let mut waiter = env.subject(&["wait"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let mut said = String::new();
-    let mut stderr = BufReader::new(waiter.stderr.take().unwrap());
-    stderr.read_line(&mut said).unwrap();
-    assert!(said.contains("run.lock is held by pid ") && said.contains("; waiting up to 5s for it"), "{said}");
-    std::thread::sleep(held_for);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    let released = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
-    assert!(waiter.wait().unwrap().success());
-    said.clear();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "", "announced once");
-    let log = env.log_text();
-    let line = log.lines().find(|line| line.ends_with("[OUT  ] mine")).unwrap();
-    micros(line).saturating_sub(released)
-}
-
-#[test]
-fn a_wait_ends_soon_after_the_release() {
-    let latency = wait_latency(Duration::from_millis(200));
-    println!("{latency} us");
-    assert!(latency < 2_000_000, "it did not sleep its five seconds through: {latency} us");
-}
-
-#[test]
-#[ignore = "takes half a minute"]
-fn fifty_waits() {
-    let latencies = std::sync::Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..5 {
-            scope.spawn(|| {
-                for _ in 0..10 {
-                    let latency = wait_latency(Duration::from_secs(2));
-                    latencies.lock().unwrap().push(latency);
-                }
-            });
-            // Lets each of the five have the machine to itself when it is its turn.
-            std::thread::sleep(Duration::from_millis(400));
-        }
-    });
-    let mut latencies = latencies.into_inner().unwrap();
-    latencies.sort_unstable();
-    println!("release to first line: median {} us, worst {} us", latencies[25], latencies[49]);
-    // The worst is shown, not asserted: on a busy machine it is the disk's or the scheduler's.
-    assert!(latencies[44] < 50_000, "{latencies:?}");
-}
-
-#[test]
-fn a_wait_that_is_over_and_one_that_is_told_to_end() {
-    let env = TestEnv::new();
-    let mut holder = env.holder();
-    let start = Instant::now();
-    let output = env.run(&["wait"]);
-    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""));
-    assert!(start.elapsed() >= Duration::from_secs(5));
-    assert_eq!(text(&output.stderr).lines().count(), 2, "announced, then skipped");
-    let mut waiter = env.subject(&["wait"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(waiter.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("; waiting up to 5s for it"), "{line}");
-    assert!(kill(waiter.id(), libc::SIGTERM));
-    assert_eq!(waiter.wait().unwrap().signal(), Some(libc::SIGTERM));
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
-}
-
-#[test]
-fn a_stuck_holder_is_told() {
-    let env = TestEnv::new();
-    let mut holder = env.holder();
-    let mut code = Some(0);
-    wait_for("the holder to be old", || {
-        code = env.run(&["stuck"]).status.code();
-        code != Some(0)
-    });
-    assert_eq!(code, Some(75));
-    assert!(env.log_text().contains("longer than the 100ms that a run may take: look after it"));
-    assert_eq!(env.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
-    // Of a holder that is not known, no age is.
-    fs::write(env.lock(), "garbage").unwrap();
-    assert_eq!(env.run(&["stuck"]).status.code(), Some(0));
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
 }
 
 #[test]

@@ -92,25 +92,10 @@ pub(crate) fn signal_storm() {
     println!("{rounds} rounds, {} signals", SIGNALS.load(Ordering::Relaxed));
 }
 
-#[locked_pipeline(lock = LOCK, log = LOG, wait = "5s")]
-pub(crate) fn wait() {
-    println!("mine");
-}
-
 #[locked_pipeline(lock = LOCK, log = LOG, conflict_exit_code = 42)]
 pub(crate) fn strict() -> ExitCode {
     println!("ran");
     ExitCode::SUCCESS
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG, stuck_after = "100ms")]
-pub(crate) fn stuck() {
-    println!("ran");
-}
-
-#[locked_pipeline(lock = LOCK, log = LOG, stuck_after = "1h")]
-pub(crate) fn stuck_in_an_hour() {
-    println!("ran");
 }
 
 /// `PipelineLock` by itself, in a process whose forked child lives on.

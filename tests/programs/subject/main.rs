@@ -5,10 +5,12 @@ mod allocator;
 mod console;
 mod input;
 mod lock_hardness;
+mod lock_holder;
 mod locking;
 mod log_file;
 mod order;
 mod processes;
+mod shared_log;
 mod support;
 mod surroundings;
 mod survival;
@@ -35,12 +37,12 @@ modes! {
     console { child_on_one_stream(u64), flood_background(u64), flooding_child }
     input { blocks(u64), copy, prompt, writers(u64) }
     lock_hardness {
-        eat_memory, forked_child_hold, lock_only, race(u64), signal_storm, strict, stuck, stuck_in_an_hour, wait,
+        eat_memory, forked_child_hold, lock_only, race(u64), signal_storm, strict,
     }
+    lock_holder { stuck, stuck_in_an_hour, wait }
     locking { background, hold(u64), nested, twice }
     log_file {
-        flood(u64), flood_on(u64), flood_on_in_one_file(u64), lingering_log(u64), lingering_log_until_go(u64),
-        rotations(u64), shared_log(u64), shared_log_until_go(u64), slow_flood(u64),
+        flood(u64), flood_on(u64), flood_on_in_one_file(u64), rotations(u64), slow_flood(u64),
     }
     order {
         coloured_record, display_logs, few_records(u64), long_records(u64), mixed(u64), mixed_stderr(u64), no_tee,
@@ -48,6 +50,9 @@ modes! {
     }
     processes {
         child_descriptors, close, close_from, close_from_fork, forked_child, lingering, many(u64), redirect, wait_loop,
+    }
+    shared_log {
+        lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
     }
     surroundings { c_reader, c_stdio(u64), pipes_used_up(u64), stdout_held }
     survival {
