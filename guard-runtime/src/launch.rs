@@ -94,13 +94,12 @@ fn new_stream(
         None => None,
     };
     let is_terminal = terminal.is_some();
-    let (reader, writer) = match terminal {
-        Some(terminal) => terminal,
-        None => {
-            let (reader, writer) = pipe()?;
-            sys::widen_pipe(&writer, PIPE_ROOM);
-            (reader, writer)
-        }
+    let (reader, writer) = if let Some(terminal) = terminal {
+        terminal
+    } else {
+        let (reader, writer) = pipe()?;
+        sys::widen_pipe(&writer, PIPE_ROOM);
+        (reader, writer)
     };
     let copy = |stdio| original(stdio).map(OwnedFd::try_clone).transpose();
     let copies = PerStdio { out: copy(Stdio::Out)?, err: copy(Stdio::Err)? };

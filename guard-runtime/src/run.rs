@@ -209,7 +209,7 @@ fn end(number: Option<u64>, ending: &Ending) {
 fn append_line(log: &mut LogFile, text: &str) {
     let mut room = vec![0; LINE_CAPACITY];
     let mut batch = Batch::new(&mut room);
-    record_line(text.as_bytes(), true, Stamper::new().stamp(now()), Severity::Warn, &mut batch);
+    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), Severity::Warn, &mut batch);
     log.append(batch.lines());
 }
 

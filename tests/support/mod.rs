@@ -142,11 +142,11 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// The names that the helper processes give themselves: the one that reads and writes, and the one that takes over.
 pub const COLLECTOR: &str = "guard-collector";
-pub const STANDBY: &str = "guard-keeper";
+pub const STANDBY: &str = "guard-standby";
 /// What the log says when the second has taken over, when it was killed itself and replaced, and when there is none.
-pub const TAKEN_OVER: &str = "was killed; its keeper took over, at most one batch is missing here";
-pub const STANDBY_REPLACED: &str = "the collector's keeper was killed; nothing is missing";
-pub const NO_STANDBY: &str = "the collector has no keeper";
+pub const TAKEN_OVER: &str = "was killed; its standby took over, at most one batch is missing here";
+pub const STANDBY_REPLACED: &str = "the collector's standby was killed; nothing is missing";
+pub const NO_STANDBY: &str = "the collector has no standby";
 
 /// The helper processes of a run: its children by the names they have given themselves.
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {

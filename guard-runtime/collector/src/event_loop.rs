@@ -266,17 +266,14 @@ impl Collector {
         self.read_closing_line();
         let (time, is_first) = self.shared.journal.closing_time(self.output.next_stamp(stamp::now()));
         let (line, _) = self.shared.closing_line();
-        match line.split_first() {
-            Some((&severity, text)) => {
-                let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
-                self.output.closing_line(severity, text, time, is_first);
-            }
-            None => {
-                let micros = monotonic().saturating_sub(self.started);
-                let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
-                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
-                self.output.closing_note(Severity::Error, text, time, is_first);
-            }
+        if let Some((&severity, text)) = line.split_first() {
+            let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
+            self.output.closing_line(severity, text, time, is_first);
+        } else {
+            let micros = monotonic().saturating_sub(self.started);
+            let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
+            let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
+            self.output.closing_note(Severity::Error, text, time, is_first);
         }
         self.output.flush_log();
     }
@@ -306,14 +303,14 @@ impl Collector {
             stream.read(decoder, output);
         }
         self.output.flush();
-        if !self.all_streams_ended() {
-            self.reply(Reply::Lingers);
-        } else {
+        if self.all_streams_ended() {
             if self.console_is_done() {
                 // Its end overlaps with ours.
                 self.end_standby();
             }
             self.reply(Reply::Done);
+        } else {
+            self.reply(Reply::Lingers);
         }
         self.run = None;
     }
@@ -333,6 +330,7 @@ impl Collector {
             if self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
                 self.output.close_console(console);
                 self.shared.journal.note_shown(console);
+                self.tell_standby_of_shown();
             }
         }
     }
@@ -353,6 +351,11 @@ impl Collector {
     pub(crate) fn forget_the_unwritten(&mut self) {
         self.streams.iter_mut().flatten().for_each(Stream::forget);
         self.output.forget_the_unwritten();
+        self.close_shown_consoles();
+    }
+
+    /// In a standby: its copies of consoles to which nothing more goes.
+    pub(crate) fn close_shown_consoles(&mut self) {
         for console in Stdio::ALL.into_iter().filter(|console| self.shared.journal.shown(*console)) {
             self.output.close_console(console);
         }

@@ -266,17 +266,17 @@ impl LogFile {
     fn rotate(&self) -> Result<(), Errno> {
         let Self { directory, name, backups, .. } = self;
         if *backups == 0 {
-            return rustix::fs::unlinkat(&*directory, &**name, AtFlags::empty());
+            return rustix::fs::unlinkat(directory, &**name, AtFlags::empty());
         }
         let is_free = |number: &u32| {
-            let stat = rustix::fs::statat(&*directory, &*name.numbered(*number), AtFlags::SYMLINK_NOFOLLOW);
+            let stat = rustix::fs::statat(directory, &*name.numbered(*number), AtFlags::SYMLINK_NOFOLLOW);
             stat.is_err_and(|error| error == Errno::NOENT)
         };
         let free = (1..=*backups).find(is_free).unwrap_or(*backups);
         for number in (1..free).rev() {
-            rustix::fs::renameat(&*directory, &*name.numbered(number), &*directory, &*name.numbered(number + 1))?;
+            rustix::fs::renameat(directory, &*name.numbered(number), directory, &*name.numbered(number + 1))?;
         }
-        rustix::fs::renameat(&*directory, &**name, &*directory, &*name.numbered(1))
+        rustix::fs::renameat(directory, &**name, directory, &*name.numbered(1))
     }
 }
 
@@ -584,8 +584,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let modes = ["a.log", "other"].map(|name| {
             let path = directory.path().join(name);
-            let file = if name == "other" { fs::File::create(&path).map(drop) } else { Ok(drop(open(&path, 10, 5))) };
-            file.unwrap();
+            if name == "other" {
+                fs::File::create(&path).unwrap();
+            } else {
+                open(&path, 10, 5);
+            }
             fs::metadata(&path).unwrap().permissions().mode()
         });
         assert_eq!(modes[0], modes[1]);

@@ -50,7 +50,7 @@ impl Output {
         Ok(Self {
             log,
             batch: Batch::new(lend(BATCH_CAPACITY)),
-            stamper: Stamper::new(),
+            stamper: Stamper::default(),
             consoles: PerStdio {
                 out: Console::new(consoles.out, lend(console::CAPACITY))?,
                 err: Console::new(consoles.err, lend(console::CAPACITY))?,

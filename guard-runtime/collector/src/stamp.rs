@@ -24,12 +24,14 @@ pub struct Stamper {
     text: [u8; LENGTH],
 }
 
-impl Stamper {
-    /// One that has given out no stamp yet.
-    pub fn new() -> Self {
+/// One that has given out no stamp yet.
+impl Default for Stamper {
+    fn default() -> Self {
         Self { last: 0, second: u64::MAX, text: *b"1970-01-01T00:00:00.000000Z" }
     }
+}
 
+impl Stamper {
     /// The time that the stamp of `time` says.
     pub fn next(&self, time: u64) -> u64 {
         self.last.max(time)
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     fn text(time: u64) -> String {
-        String::from_utf8_lossy(Stamper::new().stamp(time)).into_owned()
+        String::from_utf8_lossy(Stamper::default().stamp(time)).into_owned()
     }
 
     #[test]
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn never_backwards() {
-        let mut stamper = Stamper::new();
+        let mut stamper = Stamper::default();
         let first = *stamper.stamp(1_771_552_305_123_456);
         assert_eq!(stamper.stamp(5), &first);
         assert!(stamper.stamp(1_771_552_305_123_457) > &first);

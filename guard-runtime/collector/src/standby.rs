@@ -23,6 +23,8 @@ const HOLD: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 enum Message {
     /// The log was rotated.
     Rotated = b'R',
+    /// The journal says that nothing more goes to some console: whoever reads it is to see its end.
+    Shown = b'S',
     /// All is done.
     Quit = b'Q',
 }
@@ -93,6 +95,10 @@ impl Collector {
         }
     }
 
+    pub(crate) fn tell_standby_of_shown(&self) {
+        self.tell_standby(Message::Shown);
+    }
+
     fn tell_standby(&self, message: Message) {
         if let Some(standby) = &self.standby {
             let _ = rustix::io::write(standby, &[message as u8]);
@@ -115,6 +121,7 @@ impl Collector {
                 (Err(Errno::INTR), _) => {}
                 (Ok(0) | Err(_), _) => return,
                 (Ok(_), [b'R']) => self.output.hold_next_removed(),
+                (Ok(_), [b'S']) => self.close_shown_consoles(),
                 (Ok(_), _) => exit(0),
             }
         }

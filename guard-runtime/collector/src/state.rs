@@ -74,10 +74,9 @@ impl State {
     pub(crate) fn next(self, event: Event) -> Option<Self> {
         use Event::{ConsoleCaughtUp, ControlLost, Drained, LineStands, NothingLeft, RunDied, RunTold};
         Some(match (self, event) {
-            (Self::Running { .. }, RunDied) => Self::Draining(End::Died),
+            (Self::Running { .. } | Self::Draining(End::Told), RunDied) => Self::Draining(End::Died),
             (Self::Running { control_is_lost: false }, RunTold) => Self::Draining(End::Told),
             (Self::Running { control_is_lost: false }, ControlLost) => Self::Running { control_is_lost: true },
-            (Self::Draining(End::Told), RunDied) => Self::Draining(End::Died),
             (Self::Draining(end), Drained) => Self::Closing(end),
             (Self::Closing(end), LineStands) => Self::Closed(end),
             (Self::Closed(End::Told), RunDied) => Self::Closed(End::Died),
@@ -155,4 +154,214 @@ pub(crate) struct Watches {
     pub death: bool,
     /// The streams.
     pub streams: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bytes_of_the_journal() {
+        for state in State::ALL {
+            assert_eq!(State::from_byte(state.to_byte()), state);
+        }
+        assert_eq!(State::from_byte(0), State::Running { control_is_lost: false }, "an empty journal");
+    }
+
+    /// What the collector and its standby act on, as far as the states are concerned.
+    #[derive(Debug, Default)]
+    #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+    struct World {
+        run_is_dead: bool,
+        /// The run has sent its closing line, and closed the control pipe behind it.
+        told: bool,
+        /// The run's code has closed the control pipe, silently.
+        control_closed: bool,
+        /// The kernel tells of the run's death.
+        has_pidfd: bool,
+        /// Batches in the streams: the run's, and those that a child writes.
+        unread: u8,
+        measured: Option<u8>,
+        /// Of the closing line: it is on its way to the log; it stands there.
+        lines: u8,
+        /// Bytes that the console is yet to take.
+        console: u8,
+        owed: u8,
+        stalls: bool,
+        streams_ended: bool,
+        has_run: bool,
+        replies: u8,
+        quit: bool,
+    }
+
+    /// What happens beside the helpers.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Print,
+        Tell,
+        CloseControl,
+        Die,
+        StallConsole,
+        MoveConsole,
+        EndStreams,
+        /// The collector goes once round its loop, and is killed before its n-th action, if there are so many.
+        Collect {
+            killed_before: u8,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        use Step::{CloseControl, Collect, Die, EndStreams, MoveConsole, Print, StallConsole, Tell};
+        prop_oneof![
+            4 => Just(Print),
+            2 => Just(Tell),
+            1 => Just(CloseControl),
+            1 => Just(Die),
+            1 => Just(StallConsole),
+            3 => Just(MoveConsole),
+            1 => Just(EndStreams),
+            12 => (0..12_u8).prop_map(|killed_before| Collect { killed_before }),
+        ]
+    }
+
+    /// The loop of `event_loop`, acting on the world; `lives` is asked before each action, and `None` is a death.
+    struct Collector<'w> {
+        world: &'w mut World,
+        state: State,
+        journal: &'w mut State,
+        actions_left: u8,
+    }
+
+    impl Collector<'_> {
+        fn act(&mut self) -> Option<()> {
+            self.actions_left = self.actions_left.checked_sub(1)?;
+            Some(())
+        }
+
+        fn on(&mut self, event: Event) -> Option<()> {
+            match self.state.next(event) {
+                Some(next) => self.enter(next),
+                None => Some(()),
+            }
+        }
+
+        fn enter(&mut self, state: State) -> Option<()> {
+            self.act()?;
+            self.state = state;
+            *self.journal = state;
+            for action in state.on_entry() {
+                self.act()?;
+                match action {
+                    Action::MeasureStreams => drop(self.world.measured.get_or_insert(self.world.unread)),
+                    Action::WriteClosingLine => {
+                        // The log itself says whether it stands.
+                        self.world.lines = 1;
+                        self.act()?;
+                        self.on(Event::LineStands)?;
+                    }
+                    Action::OweConsole => self.world.owed = self.world.console,
+                    Action::LetGoOfRun => {
+                        assert_eq!(self.world.lines, 1, "answered before the closing line stands");
+                        // Without a pidfd a run that closes its control pipe cannot be told from a dead one.
+                        let passes_for_dead = self.world.run_is_dead || self.world.control_closed;
+                        assert!(
+                            passes_for_dead || self.world.owed == 0,
+                            "a living run is let go before its console has everything"
+                        );
+                        self.world.replies += 1;
+                        self.act()?;
+                        self.world.has_run = false;
+                    }
+                    Action::Quit => self.world.quit = true,
+                }
+            }
+            Some(())
+        }
+
+        /// Once round the loop. `None` where it was killed.
+        fn turn(&mut self) -> Option<()> {
+            if self.world.owed == 0 {
+                self.on(Event::ConsoleCaughtUp)?;
+            }
+            if self.world.streams_ended && self.world.unread == 0 && self.world.console == 0 {
+                self.on(Event::NothingLeft)?;
+            }
+            if self.world.quit {
+                return Some(());
+            }
+            let watches = self.state.watches(self.world.stalls && self.world.console > 3);
+            assert!(self.world.has_run || !watches.control && !watches.death, "polls what it has closed");
+            if watches.death && self.world.has_pidfd && self.world.run_is_dead {
+                self.on(Event::RunDied)?;
+            } else if watches.control && self.world.told {
+                self.on(Event::RunTold)?;
+            } else if watches.control && (self.world.control_closed || self.world.run_is_dead) {
+                self.on(if self.world.has_pidfd { Event::ControlLost } else { Event::RunDied })?;
+            }
+            if watches.streams && self.world.unread > 0 {
+                self.act()?;
+                self.world.unread -= 1;
+                self.world.console += 1;
+                self.world.measured = self.world.measured.map(|left| left.saturating_sub(1));
+            }
+            if self.world.measured == Some(0) || self.world.streams_ended && self.world.unread == 0 {
+                self.on(Event::Drained)?;
+            }
+            Some(())
+        }
+    }
+
+    fn go_on(world: &mut World, journal: &mut State, killed_before: u8) {
+        let state = *journal;
+        let mut collector = Collector { world, state, journal, actions_left: killed_before };
+        if collector.turn().is_none() && !collector.world.quit {
+            // The standby takes over: it forgets what it has not written, and enters the same state again.
+            let state = *collector.journal;
+            collector.actions_left = u8::MAX;
+            (collector.world.measured, collector.world.console, collector.world.owed) = (None, 0, 0);
+            assert_ne!(collector.enter(state), None);
+        }
+    }
+
+    proptest! {
+        // `PROPTEST_CASES` asks for more.
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
+
+        #[test]
+        fn any_course_of_events_with_the_collector_killed_anywhere(
+            steps in proptest::collection::vec(step(), 0..60), has_pidfd: bool,
+        ) {
+            let mut world = World { has_pidfd, has_run: true, ..World::default() };
+            let mut journal = State::Running { control_is_lost: false };
+            for step in steps {
+                match step {
+                    Step::Print if !world.streams_ended => world.unread = (world.unread + 1).min(100),
+                    Step::Tell if !world.run_is_dead && !world.control_closed => world.told = true,
+                    Step::CloseControl => world.control_closed |= !world.told,
+                    Step::Die => world.run_is_dead = true,
+                    Step::StallConsole => world.stalls = true,
+                    Step::MoveConsole => {
+                        world.stalls = false;
+                        (world.console, world.owed) = (world.console.saturating_sub(2), world.owed.saturating_sub(2));
+                    }
+                    Step::EndStreams => world.streams_ended = world.told || world.run_is_dead,
+                    Step::Collect { killed_before } if !world.quit => go_on(&mut world, &mut journal, killed_before),
+                    _ => {}
+                }
+                prop_assert!(world.lines == 1 || world.replies == 0);
+            }
+            // Whatever happened, a run that has ended is brought to its end.
+            world.stalls = false;
+            world.streams_ended = true;
+            world.run_is_dead = true;
+            for _ in 0..1000 {
+                (world.console, world.owed) = (0, 0);
+                if !world.quit {
+                    go_on(&mut world, &mut journal, u8::MAX);
+                }
+            }
+            prop_assert!(world.quit && world.lines == 1 && world.replies >= 1, "{world:?} in {journal:?}");
+        }
+    }
 }

@@ -277,7 +277,7 @@ fn write_record(mut file: &File) -> io::Result<()> {
     let (pid, started) = (std::process::id(), now());
     let record = format!(
         "pid={pid}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
-        String::from_utf8_lossy(Stamper::new().stamp(started)),
+        String::from_utf8_lossy(Stamper::default().stamp(started)),
         std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
         rustix::system::uname().nodename().to_string_lossy(),
         boot_id(),

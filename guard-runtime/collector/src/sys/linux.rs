@@ -179,7 +179,7 @@ pub(crate) fn let_go_of_memory(keep: &[Range<usize>], stack: usize) {
         text.advance(count);
         while let Some(end) = memchr::memchr(b'\n', &text) {
             if let Some(mapping) = text.get(..end).and_then(anonymous_mapping) {
-                drop_all_but(mapping, page, keep.iter().chain([&block, &stack]));
+                drop_all_but(mapping, page, &keep.iter().chain([&block, &stack]));
             }
             text.discard_front(end + 1);
         }
@@ -255,7 +255,6 @@ fn bind_symbols() {
         libc::memmove(to.cast(), from.cast(), count);
         libc::memset(to.cast(), 0, count);
         core::hint::black_box(libc::memcmp(to.cast(), from.cast(), count));
-        core::hint::black_box(libc::strlen(c"".as_ptr()));
         libc::close(-1);
         libc::syscall(libc::SYS_getpid);
         super::clock(libc::CLOCK_MONOTONIC);
@@ -286,7 +285,7 @@ fn anonymous_mapping(line: &[u8]) -> Option<Range<usize>> {
 
 /// Drops what of the mapping no `keep` covers.
 #[allow(unsafe_code)]
-fn drop_all_but<'a>(mapping: Range<usize>, page: usize, keep: impl Iterator<Item = &'a Range<usize>> + Clone) {
+fn drop_all_but<'a>(mapping: Range<usize>, page: usize, keep: &(impl Iterator<Item = &'a Range<usize>> + Clone)) {
     let mut start = mapping.start;
     while start < mapping.end {
         // The next kept range that reaches into what is left.
@@ -353,7 +352,7 @@ mod tests {
             (0..6).for_each(|number| *page(number) = 1);
             let (page_size, keep) =
                 (page_size(), [start + PAGE + 10..start + PAGE + 20, start + 4 * PAGE..start + 5 * PAGE, 0..PAGE]);
-            drop_all_but(start..start + 6 * PAGE, page_size, keep.iter());
+            drop_all_but(start..start + 6 * PAGE, page_size, &keep.iter());
             assert_eq!([0, 1, 2, 3, 4, 5].map(|number| *page(number)), [0, 1, 0, 0, 1, 0]);
             libc::munmap(start as *mut libc::c_void, 6 * PAGE);
         }
