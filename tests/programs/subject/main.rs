@@ -3,6 +3,7 @@
 
 mod allocator;
 mod console;
+mod exits;
 mod input;
 mod lock_hardness;
 mod lock_holder;
@@ -35,6 +36,11 @@ macro_rules! modes {
 
 modes! {
     console { child_on_one_stream(u64), flood_background(u64), flooding_child }
+    exits {
+        close_from_and_return, daemonize, exec, exit_beside_a_start(u64), exit_in_handler_amid_lines,
+        exit_in_handler_amid_records, exit_in_handler_amid_the_end(u64), exit_under_own_lock, exit_without_threads,
+        finish_under_own_lock, underscore_exit(i32), unfinished_without_threads,
+    }
     input { blocks(u64), copy, prompt, writers(u64) }
     lock_hardness {
         eat_memory, forked_child_hold, lock_only, race(u64), signal_storm, strict,

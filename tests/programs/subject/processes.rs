@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, directory, fork_child, wait_for_go};
+use crate::support::{LOCK, LOG, close_all_from_three, directory, fork_child, wait_for_go};
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn wait_loop() {
@@ -134,9 +134,4 @@ pub(crate) fn lingering() {
         std::thread::sleep(Duration::from_millis(10));
     }
     println!("{} helpers are left", zombies());
-}
-
-fn close_all_from_three() {
-    // SAFETY: user code that closes descriptors it does not know.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
