@@ -277,3 +277,31 @@ fn console_full() {
     assert_eq!(logged(&env), (0..5000).collect::<Vec<_>>());
     assert_eq!(env.log_text().matches("the console is gone (os error 28)").count(), 1);
 }
+
+/// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
+#[test]
+#[ignore = "TRIALS A1: not mended yet"]
+fn a_child_that_makes_the_streams_non_blocking() {
+    const LINES: u64 = 300_000;
+    for console in ["file", "pipe", "slow pipe"] {
+        let env = TestEnv::new();
+        let mut command = env.subject(&["beside_a_non_blocking_child", &LINES.to_string()]);
+        let shown = env.path("console");
+        let status = if console == "file" {
+            command.stdout(fs::File::create(&shown).unwrap()).status().unwrap()
+        } else {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut reader = child.stdout.take().unwrap();
+            if console == "slow pipe" {
+                wait_for("the run to be slowed down", || logged(&env).len() > 5000);
+            }
+            std::io::copy(&mut reader, &mut fs::File::create(&shown).unwrap()).unwrap();
+            child.wait().unwrap()
+        };
+        assert!(status.success(), "{console}");
+        assert!(logged(&env).into_iter().eq(0..LINES), "{console}");
+        let children = env.entries().iter().filter(|entry| entry.starts_with("child ")).count();
+        assert_eq!(children as u64, LINES, "{console}");
+        assert_eq!(fs::read_to_string(shown).unwrap().lines().count() as u64, 2 * LINES, "{console}");
+    }
+}

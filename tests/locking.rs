@@ -162,3 +162,17 @@ fn a_background_child_keeps_nothing_waiting() {
     wait_for("the child's last words", || env.log_text().contains("[OUT  ] later\n"));
     wait_for("the child to go on after them", || env.path("survived").exists());
 }
+
+/// Limits under which a loser cannot write to the log, or even start a helper: it skips all the same.
+#[test]
+#[ignore = "TRIALS A15: not mended yet"]
+fn a_loser_under_a_limit() {
+    let env = TestEnv::new();
+    let mut holder = env.holder();
+    fs::File::options().append(true).open(env.log()).unwrap().set_len(400_000).unwrap();
+    let script = format!("ulimit -f 100; exec {} hold", env!("CARGO_BIN_EXE_subject"));
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}: {}", output.status, text(&output.stderr));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}

@@ -342,3 +342,23 @@ fn a_read_only_root() {
     assert!(command.stderr(Stdio::null()).status().unwrap().success());
     assert_eq!(logged(&env).len(), 1000);
 }
+
+/// Too little memory for a run's buffers: refused, or logged in full.
+#[test]
+#[ignore = "TRIALS A15: not mended yet"]
+fn little_memory() {
+    let mut refused = 0;
+    for limit in ["-v 12000", "-v 16000", "-v 20000", "-v 40000", "-d 5000", "-d 10000", "-d 15000", "-d 20000"] {
+        let env = TestEnv::new();
+        let script = format!("ulimit {limit}; exec {} flood 100", env!("CARGO_BIN_EXE_subject"));
+        let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
+        match output.status.code() {
+            Some(73) => {
+                refused += 1;
+                assert!(text(&output.stderr).contains("raise the limit"), "{limit}: {}", text(&output.stderr));
+            }
+            code => assert_eq!((code, logged(&env).len()), (Some(0), 100), "{limit}: {}", text(&output.stderr)),
+        }
+    }
+    println!("{refused} of 8 limits refused");
+}

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use guard_runtime::{LockError, PipelineLock, locked_pipeline};
 
-use crate::support::{LOCK, LOG, SIGNALS, directory, fork_child, start_signal_storm, wait_for_go, wait_for_stdin};
+use crate::support::{
+    LOCK, LOG, SIGNALS, close_all_from_three, directory, fork_child, start_signal_storm, wait_for_go, wait_for_stdin,
+};
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn forked_child_hold() {
@@ -119,4 +121,39 @@ pub(crate) fn eat_memory() {
     loop {
         eaten.push(vec![1_u8; 1 << 20]);
     }
+}
+
+/// Closes what it does not know, and takes the run's own lock once more: two runs, where that works.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn acquire_after_close_from() {
+    println!("before");
+    close_all_from_three();
+    let second = PipelineLock::acquire(directory().join("locks/run.lock"));
+    println!("{}", if matches!(second, Err(LockError::Held(_))) { "refused" } else { "two runs" });
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn hold_after_close_from() {
+    close_all_from_three();
+    println!("held");
+    wait_for_stdin();
+}
+
+/// As a daemon does it: the child takes the lock anew and drops its copy of the parent's.
+pub(crate) fn acquire_in_the_daemon() {
+    let path = directory().join("only.lock");
+    let mut lock = PipelineLock::acquire(&path).unwrap();
+    // SAFETY: the process has one thread.
+    unsafe {
+        assert_eq!(libc::daemon(1, 1), 0);
+    }
+    crate::allocator::allow_this_process();
+    // The parent's is free once that has ended.
+    while let Err(error) = PipelineLock::acquire(&path).map(|ours| lock = ours) {
+        assert!(matches!(error, LockError::Held(_)), "{error}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::write(directory().join("taken"), lock.path().to_string_lossy().as_bytes()).unwrap();
+    wait_for_go();
+    drop(lock);
 }

@@ -35,7 +35,10 @@ macro_rules! modes {
 }
 
 modes! {
-    console { child_on_one_stream(u64), flood_background(u64), flooding_child }
+    console {
+        beside_a_non_blocking_child(u64), child_on_one_stream(u64), flood_background(u64), flooding_child,
+        set_non_blocking,
+    }
     exits {
         close_from_and_return, daemonize, exec, exit_beside_a_start(u64), exit_in_handler_amid_lines,
         exit_in_handler_amid_records, exit_in_handler_amid_the_end(u64), exit_under_own_lock, exit_without_threads,
@@ -43,7 +46,8 @@ modes! {
     }
     input { blocks(u64), copy, prompt, writers(u64) }
     lock_hardness {
-        eat_memory, forked_child_hold, lock_only, race(u64), signal_storm, strict,
+        acquire_after_close_from, acquire_in_the_daemon, eat_memory, forked_child_hold,
+        hold_after_close_from, lock_only, race(u64), signal_storm, strict,
     }
     lock_holder { stuck, stuck_in_an_hour, wait }
     locking { background, hold(u64), nested, twice }
@@ -55,7 +59,8 @@ modes! {
         own_logger, tee_stdout,
     }
     processes {
-        child_descriptors, close, close_from, close_from_fork, forked_child, lingering, many(u64), redirect, wait_loop,
+        child_descriptors, close, close_from, close_from_fork, forked_child, lingering, many(u64),
+        records_among_own_files, redirect, wait_loop,
     }
     shared_log {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),

@@ -135,3 +135,15 @@ pub(crate) fn lingering() {
     }
     println!("{} helpers are left", zombies());
 }
+
+/// Every descriptor from three on is the user's: number 100 and those around it, where a record's way might have been.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn records_among_own_files() {
+    let directory = directory();
+    close_all_from_three();
+    let create = |number| File::create(directory.join(format!("own{number}"))).unwrap();
+    let files: Vec<_> = (0..120).map(create).collect();
+    log::info!("record");
+    println!("printed");
+    drop(files);
+}
