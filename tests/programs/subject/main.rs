@@ -64,6 +64,7 @@ modes! {
     }
     shared_log {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
+        shared_log_with_child(u64), small_shared_log(u64), wide_shared_log(u64),
     }
     surroundings { c_reader, c_stdio(u64), pipes_used_up(u64), stdout_held }
     survival {
