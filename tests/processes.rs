@@ -1,20 +1,12 @@
-//! The helpers: whose children they are, what they hold open, and that any of them may be killed.
+//! The helpers: whose children they are, and what they hold open.
 #![allow(missing_docs)]
 
 mod support;
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use support::{
-    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, are_gone, helper, helpers, kill, logged, printed,
-    random, repeat, strace, text, wait_for,
-};
-
-/// Two batches of lines of 90 bytes, and the lines that they cut at either end.
-const MOST_MISSING: u64 = 2 * (256 * 1024 / 90 + 2);
+use support::{COLLECTOR, STANDBY, TestEnv, are_gone, helper, helpers, kill, text, wait_for};
 
 #[test]
 fn a_wait_loop_sees_only_its_own_children() {
@@ -64,115 +56,6 @@ fn helpers_keep_their_own_descriptors_only() {
     assert!(child.wait().unwrap().success());
     let both: Vec<u32> = both.into_iter().map(|(helper, _)| helper).collect();
     wait_for("the helpers to end", || are_gone(&both));
-}
-
-/// One helper, then the other, within so many milliseconds: the job keeps its exit code, and misses at most a batch.
-fn each_helper_killed_in_turn(runs: u64, lines: u64, within: u64) {
-    let (missing, all) = (AtomicU64::new(0), AtomicU64::new(0));
-    repeat(runs, |_| {
-        let env = TestEnv::new();
-        let mut command = env.subject(&["flood_on_in_one_file", &lines.to_string()]);
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let mut killed = Vec::new();
-        for name in [COLLECTOR, STANDBY, COLLECTOR] {
-            let living =
-                || helpers(child.id()).into_iter().filter(|(pid, _)| !killed.contains(pid)).collect::<Vec<_>>();
-            let find = || living().into_iter().find(|(_, n)| n == name);
-            wait_for("a collector and a standby", || {
-                living().len() == 2 && living()[0].1 != living()[1].1 && find().is_some()
-            });
-            let (helper, _) = find().unwrap();
-            std::thread::sleep(Duration::from_millis(random(within)));
-            assert!(kill(helper, 9));
-            killed.push(helper);
-        }
-        env.go();
-        assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
-        assert!(env.closing_line().contains("run ended by process::exit"));
-        let log = env.log_text();
-        assert_eq!(log.matches(TAKEN_OVER).count(), 2, "{killed:?}");
-        assert_eq!(log.matches(STANDBY_REPLACED).count(), 1);
-        let (printed, logged) = (printed(&env), log.matches(&("x".repeat(75) + "\n")).count() as u64);
-        assert!(printed - logged <= MOST_MISSING, "{} lines are missing", printed - logged);
-        all.fetch_add(printed, Ordering::Relaxed);
-        missing.fetch_add(printed - logged, Ordering::Relaxed);
-    });
-    let (missing, all) = (missing.into_inner(), all.into_inner());
-    println!("{} helpers killed, {missing} of {all} lines missing", 3 * runs);
-}
-
-#[test]
-fn helpers_killed_in_turn() {
-    each_helper_killed_in_turn(10, 100_000, 10);
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn helpers_killed_in_turn_for_long() {
-    each_helper_killed_in_turn(50, 1_000_000, 400);
-}
-
-/// The collector is killed, and the standby while it takes over: the third one, which that has forked first of all,
-/// takes over in its turn.
-#[test]
-fn killed_during_the_takeover() {
-    let (runs, told) = (25, AtomicU64::new(0));
-    repeat(runs, |_| {
-        let env = TestEnv::new();
-        let mut child = env.subject(&["flood_on_in_one_file", "0"]).stdout(Stdio::null()).spawn().unwrap();
-        let first = helper(child.id(), COLLECTOR);
-        let second = helper(child.id(), STANDBY);
-        assert!(kill(first, 9));
-        wait_for("a successor", || helpers(child.id()).iter().any(|(pid, _)| *pid != first && *pid != second));
-        assert!(kill(second, 9));
-        env.go();
-        assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
-        assert!(env.closing_line().contains("run ended by process::exit"));
-        // The second may have been killed before it could tell of the first.
-        told.fetch_add(env.log_text().matches(TAKEN_OVER).count() as u64, Ordering::Relaxed);
-        let missing = printed(&env) - logged(&env).len() as u64;
-        assert!(missing <= MOST_MISSING, "{missing} lines are missing");
-    });
-    let told = told.into_inner();
-    println!("{runs} takeovers killed, {told} notes");
-    assert!(told >= runs, "each run tells of it");
-}
-
-/// The second one is killed on its way back into the log, which it opens to tell of the first.
-#[test]
-#[ignore = "needs strace"]
-fn killed_in_the_middle_of_the_takeover() {
-    repeat(10, |_| {
-        let env = TestEnv::new();
-        let mut child = env.subject(&["flood_on_in_one_file", "0"]).stdout(Stdio::null()).spawn().unwrap();
-        let [first, second] = [COLLECTOR, STANDBY].map(|name| helper(child.id(), name));
-        let mut strace = strace(second, "openat:signal=KILL:when=1");
-        assert!(kill(first, 9));
-        strace.wait().unwrap();
-        env.go();
-        assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
-        assert!(env.closing_line().contains("run ended by process::exit"));
-        let log = env.log_text();
-        assert_eq!(log.matches(TAKEN_OVER).count(), 1, "the third alone can tell");
-        assert!(log.contains(&format!("the collector (pid {second}) was killed")));
-        assert!(printed(&env) - logged(&env).len() as u64 <= MOST_MISSING);
-    });
-}
-
-/// The collector has taken the closing line out of the pipe and is killed on its way into the log with it.
-#[test]
-#[ignore = "needs strace"]
-fn killed_with_the_closing_line_in_its_hands() {
-    let env = TestEnv::new();
-    let mut holder = env.holder();
-    let collector = helper(holder.id(), COLLECTOR);
-    // The first write tells the standby, the second one is the line.
-    let mut strace = strace(collector, "write:signal=KILL:when=2");
-    drop(holder.stdin.take());
-    strace.wait().unwrap();
-    assert!(holder.wait().unwrap().success());
-    assert!(env.closing_line().contains("[WARN ] guard_runtime: run ended; how is not known"));
-    assert_eq!(env.entries(), ["held"]);
 }
 
 /// No byte of ours in the file that user code has put in the place of a standard descriptor, and no hang.
@@ -305,4 +188,54 @@ fn records_do_not_land_in_the_users_own_files() {
     }
     wait_for("the end", || env.log_text().contains("] printed\n"));
     assert_eq!(env.entries(), ["subject::processes: record", "printed"]);
+}
+
+/// A run that is over but for a child, and its helpers.
+fn lingering(env: &TestEnv, program: &std::path::Path) -> Vec<u32> {
+    let mut command = Command::new(program);
+    command.arg("hold_with_child").env("SUBJECT_DIR", env.path("")).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::null()).current_dir(env.path("")).spawn().unwrap();
+    wait_for("both helpers", || env.log_text().contains("] held\n") && helpers(child.id()).len() == 2);
+    let both = helpers(child.id()).into_iter().map(|(helper, _)| helper).collect();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    both
+}
+
+/// The directory that the run was started in may be unmounted, a log that was rotated away frees its room.
+#[test]
+#[ignore = "TRIALS A16: not mended yet"]
+fn a_lingering_helper_holds_neither_directory_nor_old_logs() {
+    let env = TestEnv::new();
+    let both = lingering(&env, env!("CARGO_BIN_EXE_subject").as_ref());
+    let link = |helper: &u32, name: &str| {
+        let target = fs::read_link(format!("/proc/{helper}/{name}"));
+        target.map(|target| target.display().to_string()).unwrap_or_default()
+    };
+    for helper in &both {
+        assert_eq!(link(helper, "cwd"), "/");
+    }
+    fs::remove_file(env.log()).unwrap();
+    wait_for("the removed log to be closed", || {
+        both.iter().all(|helper| {
+            let Ok(open) = fs::read_dir(format!("/proc/{helper}/fd")) else { return true };
+            let mut names = open.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            !names.any(|name| link(helper, &format!("fd/{name}")).contains("run.log (deleted)"))
+        })
+    });
+    env.go();
+    wait_for("the helpers to end", || are_gone(&both));
+}
+
+/// `cp new job`, while a child of an earlier run lives.
+#[test]
+#[ignore = "TRIALS A16: not mended yet"]
+fn a_lingering_helper_does_not_keep_the_program_busy() {
+    let env = TestEnv::new();
+    fs::copy(env!("CARGO_BIN_EXE_subject"), env.path("job")).unwrap();
+    let both = lingering(&env, &env.path("job"));
+    let opened = fs::File::options().write(true).open(env.path("job"));
+    env.go();
+    wait_for("the helpers to end", || are_gone(&both));
+    assert!(opened.is_ok(), "{opened:?}");
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, close_all_from_three, directory, fork_child, wait_for_go};
+use crate::support::{
+    LOCK, LOG, SHELL_WAIT, close_all_from_three, directory, fork_child, shell, wait_for_go, wait_for_stdin,
+};
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn wait_loop() {
@@ -146,4 +148,23 @@ pub(crate) fn records_among_own_files() {
     log::info!("record");
     println!("printed");
     drop(files);
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn first_child_is_pid_1() {
+    shell("echo child $$");
+}
+
+/// A child that lives on after the run has ended, which the test says.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn hold_with_child() {
+    shell(&format!("({SHELL_WAIT}) &"));
+    println!("held");
+    wait_for_stdin();
+}
+
+/// On a thread whose stack is as small as the C library makes them at least.
+pub(crate) fn on_small_stack() {
+    let thread = std::thread::Builder::new().stack_size(64 * 1024).spawn(crate::input::prompt);
+    thread.unwrap().join().unwrap();
 }
