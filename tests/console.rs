@@ -305,3 +305,45 @@ fn a_child_that_makes_the_streams_non_blocking() {
         assert_eq!(fs::read_to_string(shown).unwrap().lines().count() as u64, 2 * LINES, "{console}");
     }
 }
+
+/// A socket, as journald gives one, gets as much at once as it takes.
+#[test]
+#[ignore = "TRIALS B24: not mended yet"]
+fn a_console_that_is_a_socket() {
+    const LINES: u64 = 10_000;
+    let env = TestEnv::new();
+    let (mut reader, console) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut command = env.subject(&["few_lines_then_go", &LINES.to_string()]);
+    let mut child = command.stdout(std::os::fd::OwnedFd::from(console)).spawn().unwrap();
+    drop(command);
+    let collector = helper(child.id(), COLLECTOR);
+    let mut shown = vec![0; LINES as usize * 90];
+    reader.read_exact(&mut shown).unwrap();
+    // How many of its writes that took (proc(5)); those to the log are few.
+    let io = fs::read_to_string(format!("/proc/{collector}/io")).unwrap();
+    let writes: usize = io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap();
+    env.go();
+    std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(writes < shown.len() / 2048, "{writes} writes of {} bytes", shown.len());
+}
+
+/// The disk of the console is full for a while: what is printed after that is shown.
+#[test]
+#[ignore = "needs root, to mount a tmpfs; TRIALS B22: not mended yet"]
+fn console_full_for_a_while() {
+    let env = TestEnv::new();
+    fs::create_dir(env.path("disk")).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(env.path("disk")).status();
+    assert!(mount.unwrap().success());
+    fs::write(env.path("disk/ballast"), vec![0; 1_500_000]).unwrap();
+    let console = fs::File::create(env.path("disk/console")).unwrap();
+    let mut child = env.subject(&["few_lines_then_go", "10000"]).stdout(console).spawn().unwrap();
+    wait_for("the lines", || logged(&env).len() == 10_000);
+    fs::remove_file(env.path("disk/ballast")).unwrap();
+    env.go();
+    let status = child.wait().unwrap();
+    let shown = fs::read_to_string(env.path("disk/console")).unwrap();
+    assert!(Command::new("umount").arg(env.path("disk")).status().unwrap().success());
+    assert!(status.success() && shown.contains("thank you\n"), "{} bytes shown", shown.len());
+}

@@ -114,3 +114,20 @@ fn writes_torn_by_other_writers() {
 fn our_own(log: &str) -> usize {
     log.lines().filter(|line| !line.contains("] b")).flat_map(str::bytes).filter(|byte| *byte == b'b').count()
 }
+
+/// Backspaces move to the left, as carriage returns do; what stands there is overwritten.
+#[test]
+#[ignore = "TRIALS B24: not mended yet"]
+fn a_spinner_of_backspaces() {
+    for (input, shown) in [
+        ("spin -\x08\\\x08|\x08/\x08done\n", "spin done"),
+        ("50%\x08\x08\x08100%\n", "100%"),
+        ("abc\x08\x08X\n", "aXc"),
+        ("é\x08e\n", "e"),
+    ] {
+        let env = TestEnv::new();
+        let (console, logged) = copied(&env, input.as_bytes());
+        assert_eq!(text(&console), input, "the console gets every byte");
+        assert_eq!(text(&logged), format!("{shown}\n"));
+    }
+}

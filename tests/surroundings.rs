@@ -1,6 +1,6 @@
-//! The surroundings a run may find itself in: namespaces, limits, sandboxes, signals, clocks, closed descriptors.
+//! The surroundings a run may find itself in: namespaces, limits, signals, clocks, variables, closed descriptors.
 #![allow(missing_docs)]
-#![allow(unsafe_code, reason = "limits, filters, signals and the clock are system calls")]
+#![allow(unsafe_code, reason = "limits, signals and the clock are system calls")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::log_line::stamp;
-use support::{NO_STANDBY, STANDBY, TestEnv, before_exec, is_root, kill, logged, stands_still, text, wait_for};
+use support::{NO_STANDBY, STANDBY, TestEnv, before_exec, is_root, kill, logged, text, wait_for};
 
 /// `unshare` gives the program a pid namespace, in which it is PID 1.
 #[test]
@@ -197,73 +197,6 @@ fn a_signal_to_the_whole_control_group() {
     wait_for("the group to be free", || fs::remove_dir(group).is_ok());
 }
 
-/// Has the kernel refuse system calls from here on (seccomp(2)).
-fn forbid(calls: &[libc::c_long], error: i32) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut filter = [statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW); 20];
-    filter[0] = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
-    for (pair, call) in filter[1..].chunks_mut(2).zip(calls) {
-        pair[0] = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, *call as u32);
-        pair[0].jf = 1;
-        pair[1] = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error as u32);
-    }
-    let program = libc::sock_fprog { len: 20, filter: filter.as_mut_ptr() };
-    // SAFETY: the filter lives until the kernel has copied it.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
-    }
-}
-
-/// A sandbox that forbids what an older kernel does not know: sockets, pidfds, `close_range`, names.
-#[test]
-fn sandboxes() {
-    let cases: [(&[libc::c_long], i32); 4] = [
-        (&[libc::SYS_socket, libc::SYS_socketpair], libc::EAFNOSUPPORT),
-        (&[libc::SYS_pidfd_open], libc::ENOSYS),
-        (&[libc::SYS_close_range, libc::SYS_prctl], libc::EPERM),
-        (&[libc::SYS_flock], libc::ENOLCK),
-    ];
-    for (calls, error) in cases {
-        let env = TestEnv::new();
-        let mut command = env.subject(&["exit", "5000"]);
-        let output = before_exec(&mut command, move || forbid(calls, error)).output().unwrap();
-        if calls == [libc::SYS_flock] {
-            assert_eq!(output.status.code(), Some(73), "no lock, no run: {}", text(&output.stderr));
-            continue;
-        }
-        assert_eq!(output.status.code(), Some(3), "{calls:?}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stdout).lines().count(), 5000);
-        assert_eq!(logged(&env), (0..5000).collect::<Vec<_>>());
-        assert!(env.closing_line().contains("run ended by process::exit"));
-        // Killed while its console stalls: without a pidfd the end of the control pipe tells it.
-        let env = TestEnv::new();
-        env.make_counters();
-        let mut command = env.subject(&["count", "1"]);
-        let mut child = before_exec(command.stdout(Stdio::piped()), move || forbid(calls, error)).spawn().unwrap();
-        stands_still(&env, 20_000);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(env.closing_line().contains("run ended without finishing"));
-        assert!(env.entries().len() as u64 >= env.counters()[0]);
-    }
-}
-
-/// The console is a pipe of another user's, and there is no splice either: fed by hand.
-#[test]
-fn no_splice() {
-    if !is_root() {
-        return println!("not shown: takes root to run a program as another user");
-    }
-    let env = TestEnv::new();
-    let mut command = env.subject_of_user(65_534, &["exit", "5000"]);
-    let output = before_exec(&mut command, || forbid(&[libc::SYS_splice], libc::ENOSYS)).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout).lines().count(), 5000);
-    assert_eq!(logged(&env), (0..5000).collect::<Vec<_>>());
-    assert!(env.closing_line().contains("run ended by process::exit"));
-}
-
 /// Moves the machine's clock by so many seconds.
 fn step_clock(seconds: i64) -> bool {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -327,22 +260,6 @@ fn a_thread_of_c_reads_at_the_end() {
     drop(open);
 }
 
-/// A read-only root with a writable place for lock and log, as hardened services and containers have it.
-#[test]
-#[ignore = "needs root, to mount"]
-fn a_read_only_root() {
-    let env = TestEnv::new();
-    let directory = env.path("").display().to_string();
-    let script = format!(
-        "mount --bind {directory} {directory} && mount -o remount,bind,ro / && ! touch /probe && exec {} flood 1000",
-        env!("CARGO_BIN_EXE_subject")
-    );
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &script]).env("SUBJECT_DIR", env.path("")).stdout(Stdio::null());
-    assert!(command.stderr(Stdio::null()).status().unwrap().success());
-    assert_eq!(logged(&env).len(), 1000);
-}
-
 /// Too little memory for a run's buffers: refused, or logged in full.
 #[test]
 #[ignore = "TRIALS A15: not mended yet"]
@@ -361,4 +278,34 @@ fn little_memory() {
         }
     }
     println!("{refused} of 8 limits refused");
+}
+
+/// The README's own recipe: `${XDG_STATE_HOME:-~/.local/state}`.
+#[test]
+#[ignore = "TRIALS B19: not mended yet"]
+fn defaults_that_name_the_home_directory() {
+    for mode in ["default_with_tilde", "default_with_variable"] {
+        let env = TestEnv::new();
+        let output = env.subject(&[mode]).env("HOME", env.path("")).current_dir(env.path("")).output().unwrap();
+        assert!(output.status.success(), "{mode}: {}", text(&output.stderr));
+        let made: Vec<_> = fs::read_dir(env.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(env.log().exists() && env.lock().exists() && made.len() == 2, "{mode}: {made:?}");
+    }
+}
+
+/// The clock is ahead for a moment, and right again: so are the stamps.
+#[test]
+#[ignore = "sets the machine's clock ahead for a moment: needs root; TRIALS B21: not mended yet"]
+fn a_clock_set_ahead_for_a_moment() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("line 00010000"));
+    let stepped = step_clock(60);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(step_clock(-60) && stepped, "the clock may be set");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(logged(&env), (0..50_000).collect::<Vec<_>>());
+    let soon = Command::new("date").args(["-u", "-d", "5 seconds", "+%FT%T.%6NZ"]).output().unwrap();
+    let closing = env.closing_line();
+    assert!(stamp(&closing) < text(&soon.stdout).trim(), "{closing}");
 }

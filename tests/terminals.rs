@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::terminal::Terminal;
 use support::{TestEnv, assert_counted, before_exec, logged, printed, random, repeat, stands_still, wait_for};
@@ -238,4 +238,74 @@ fn no_pseudo_terminal() {
     assert_eq!(logged(&env).len(), 100);
     assert!(env.log_text().contains("[WARN ] guard_runtime: no pseudo-terminal can be had (No such file"));
     assert!(capture.finish().contains("line 00000099"));
+}
+
+/// less(1) reads keys from the terminal that its standard error leads to.
+#[test]
+#[ignore = "needs less; TRIALS A10: not mended yet"]
+fn a_pager_gets_keys() {
+    for script in ["seq 500 | less", "seq 500 >$SUBJECT_DIR/numbers; less $SUBJECT_DIR/numbers"] {
+        let env = TestEnv::new();
+        let mut terminal = Terminal::new();
+        let flags = terminal.flags();
+        let capture = terminal.capture();
+        let mut command = env.subject(&["script"]);
+        command.env("SCRIPT", script).env("TERM", "xterm").env_remove("LESS");
+        let mut child = terminal.login(&mut command).spawn().unwrap();
+        drop(command);
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it waits for keys: {script}");
+            terminal.emulator.write_all(b"q").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(child.wait().unwrap().success());
+        assert_eq!(terminal.flags(), flags, "as it was");
+        assert!(capture.finish().contains("printed 49\r\n"));
+        let entries = env.entries();
+        assert_eq!(entries.iter().filter(|entry| entry.contains("record ")).count(), 50);
+        assert_eq!(entries.iter().filter(|entry| entry.starts_with("printed ")).count(), 50);
+    }
+}
+
+/// A child sets the flags of the terminal that it finds behind its standard streams.
+#[test]
+#[ignore = "TRIALS A10: not mended yet"]
+fn a_child_that_sets_the_terminals_flags() {
+    for script in ["stty sane <&2", "stty sane <&1", "stty cooked <&2", "stty -F /dev/stderr onlcr opost"] {
+        let env = TestEnv::new();
+        let terminal = Terminal::new();
+        let capture = terminal.capture();
+        let mut command = env.subject(&["script"]);
+        command.env("SCRIPT", script);
+        assert!(terminal.login(&mut command).status().unwrap().success());
+        drop(command);
+        let shown = capture.finish();
+        let expected: Vec<String> =
+            (0..50).flat_map(|n| [format!("subject::terminals: record {n}"), format!("printed {n}")]).collect();
+        assert_eq!(env.entries(), expected, "{script}");
+        assert!(shown.contains("printed 49\r\n") && !shown.contains("\r\r"), "{script}: {shown:?}");
+    }
+}
+
+/// A child in the foreground hears of it as the program does, and finds the new size when it asks.
+#[test]
+#[ignore = "TRIALS B24: not mended yet"]
+fn a_resize_is_seen_by_children() {
+    for _ in 0..5 {
+        let env = TestEnv::new();
+        let terminal = Terminal::new();
+        let capture = terminal.capture();
+        let mut child = terminal.login(&mut env.subject(&["sizes_of_child"])).spawn().unwrap();
+        wait_for("the first size", || env.log_text().contains("] (30, 100)\n"));
+        terminal.resize(40, 132);
+        let start = Instant::now();
+        while !env.log_text().contains("] (40, 132)\n") {
+            assert!(start.elapsed() < Duration::from_secs(5), "the child was not told: {}", env.log_text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        env.go();
+        assert!(child.wait().unwrap().success());
+        drop(capture);
+    }
 }

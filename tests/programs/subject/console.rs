@@ -4,7 +4,7 @@ use std::process::Command;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, SHELL_WAIT, line, shell};
+use crate::support::{LOCK, LOG, SHELL_WAIT, line, shell, wait_for_go};
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn flood_background(lines: u64) {
@@ -45,4 +45,12 @@ pub(crate) fn set_non_blocking() {
             assert_eq!(libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK), 0);
         }
     }
+}
+
+/// So many lines, and a last one when the test says so.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn few_lines_then_go(lines: u64) {
+    (0..lines).for_each(|number| println!("{}", line(number)));
+    wait_for_go();
+    println!("thank you");
 }

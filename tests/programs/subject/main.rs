@@ -36,8 +36,8 @@ macro_rules! modes {
 
 modes! {
     console {
-        beside_a_non_blocking_child(u64), child_on_one_stream(u64), flood_background(u64), flooding_child,
-        set_non_blocking,
+        beside_a_non_blocking_child(u64), child_on_one_stream(u64), few_lines_then_go(u64),
+        flood_background(u64), flooding_child, set_non_blocking,
     }
     exits {
         close_from_and_return, daemonize, exec, exit_beside_a_start(u64), exit_in_handler_amid_lines,
@@ -66,12 +66,14 @@ modes! {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
         shared_log_with_child(u64), small_shared_log(u64), wide_shared_log(u64),
     }
-    surroundings { c_reader, c_stdio(u64), pipes_used_up(u64), stdout_held }
+    surroundings {
+        c_reader, c_stdio(u64), default_with_tilde, default_with_variable, pipes_used_up(u64), stdout_held,
+    }
     survival {
         abort(u64), code, count(u64), crowd(u64), exit(u64), exit_beside_the_end(u64), fail, fail_long, panic(u64),
         segfault(u64), two_exits,
     }
-    terminals { records, show, show_bare, signalled_records(u64), sizes }
+    terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
 }
 
 fn argument<T: FromStr + Default>() -> T {

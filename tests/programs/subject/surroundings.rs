@@ -67,3 +67,17 @@ pub(crate) fn c_reader() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// Paths whose variable is not set, with a default that names the home directory.
+#[locked_pipeline(lock = LOCK, log = "${SUBJECT_UNSET:-~/logs}/run.log")]
+pub(crate) fn default_with_tilde() {
+    println!("ran");
+}
+
+#[locked_pipeline(
+    lock = "${SUBJECT_UNSET:-${SUBJECT_DIR}/locks}/run.lock",
+    log = "${SUBJECT_UNSET:-$HOME/logs}/run.log"
+)]
+pub(crate) fn default_with_variable() {
+    println!("ran");
+}

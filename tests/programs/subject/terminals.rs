@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, SIGNALS, counters, directory, line, start_signal_storm};
+use crate::support::{LOCK, LOG, SIGNALS, counters, directory, line, shell, start_signal_storm};
 
 /// What a person sees: colours where there is a terminal, a progress bar on standard error, a child's output.
 pub(crate) fn show_bare() {
@@ -37,9 +37,13 @@ fn terminal_size() -> (u16, u16) {
     (size.ws_row, size.ws_col)
 }
 
-/// Prints the terminal's size, and again on each SIGWINCH, until told to end.
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn sizes() {
+    sizes_bare();
+}
+
+/// Prints the terminal's size, and again on each SIGWINCH, until told to end.
+pub(crate) fn sizes_bare() {
     extern "C" fn resized(_: libc::c_int) {
         SIGNALS.fetch_add(1, Ordering::SeqCst);
     }
@@ -81,4 +85,21 @@ pub(crate) fn records() {
         log::info!("{}", line(number));
         counter.store(number + 1, Ordering::SeqCst);
     }
+}
+
+/// A script that has the terminal for itself, then records and printed lines.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn script() {
+    shell(&std::env::var("SCRIPT").unwrap());
+    for number in 0..50 {
+        log::info!("record {number}\nof two lines");
+        println!("printed {number}");
+    }
+}
+
+/// A child in the foreground that follows the terminal's size.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn sizes_of_child() {
+    let child = Command::new(std::env::current_exe().unwrap()).arg("sizes_bare").status().unwrap();
+    assert!(child.success());
 }
