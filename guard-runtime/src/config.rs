@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use guard_collector::Survivors;
 use log::LevelFilter;
 
 use crate::launch::Tee;
@@ -50,9 +51,15 @@ pub struct Config {
     pub(crate) wait: Option<Duration>,
     pub(crate) conflict_exit_code: u8,
     pub(crate) stuck_after: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) kill_after: Option<Duration>,
+    pub(crate) survivors: Survivors,
 }
 
 impl Config {
+    /// From SIGTERM to SIGKILL, unless [`Config::kill_after`] says otherwise.
+    pub(crate) const KILL_AFTER: Duration = Duration::from_secs(30);
+
     /// The most backups a log can have.
     pub const MAX_BACKUPS: u16 = 999;
 
@@ -72,6 +79,9 @@ impl Config {
             wait: None,
             conflict_exit_code: 0,
             stuck_after: None,
+            timeout: None,
+            kill_after: None,
+            survivors: Survivors::Hold,
         }
     }
 
@@ -135,6 +145,30 @@ impl Config {
         self
     }
 
+    /// A run that takes longer, by the monotonic clock, is ended together with its processes: SIGTERM, and SIGKILL
+    /// [`Config::kill_after`] later. More than zero. Default: it may take as long as it likes.
+    ///
+    /// Its processes are its descendants at that moment, and whoever was started since and holds a captured stream open. One
+    /// that has given up both is beyond reach.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How long processes have to end after SIGTERM, before SIGKILL. With [`Config::timeout`] or [`Survivors::Kill`] only;
+    /// alone it is an error at the start. Default: 30 s.
+    pub fn kill_after(mut self, grace: Duration) -> Self {
+        self.kill_after = Some(grace);
+        self
+    }
+
+    /// What becomes of the processes that a run leaves when it dies: of a signal, of its timeout, of an abort. Those of a run
+    /// that ends well live on. Default: [`Survivors::Hold`].
+    pub fn survivors(mut self, survivors: Survivors) -> Self {
+        self.survivors = survivors;
+        self
+    }
+
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
@@ -150,6 +184,13 @@ impl Config {
             let Self { backups, max_size, .. } = self;
             let what = format!("backups must be 0 to 999 (it is {backups}), max_size at least 1 (it is {max_size})");
             return Err(StartError::Argument { what });
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Err(StartError::Argument { what: "timeout must be more than zero".into() });
+        }
+        if self.kill_after.is_some() && self.timeout.is_none() && self.survivors != Survivors::Kill {
+            let what = "kill_after says how long SIGTERM has; give it together with timeout or survivors = \"kill\"";
+            return Err(StartError::Argument { what: what.into() });
         }
         let expand = |name: &str, template: &str| {
             let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };

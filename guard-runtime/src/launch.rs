@@ -1,11 +1,14 @@
 //! Starts the helpers of a run: streams, memory, fork.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
 use guard_collector::{
-    Collector, Journal, LogFile, MEMORY, Output, PerStdio, RunLink, Shared, Stdio, Stream, same_place, sys,
+    Collector, FamilyMemory, Journal, Limits, LogFile, MEMORY, Output, PerStdio, RunLink, Shared, Stdio, Stream,
+    StreamId, Survivors, same_place, sys,
 };
 use rustix::io::Errno;
 
@@ -30,16 +33,56 @@ pub enum Tee {
     None,
 }
 
+/// What the helpers have to know of the run.
+pub(crate) struct Terms<'a> {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) kill_after: Duration,
+    pub(crate) survivors: Survivors,
+    /// Absolute.
+    pub(crate) lock: &'a CStr,
+    /// The lines of the lock's record that a helper's has too.
+    pub(crate) record: &'a [u8],
+}
+
+impl Terms<'_> {
+    /// Of memory that the helpers keep.
+    fn lend(&self, streams: [Option<StreamId>; 2], private: &mut Region) -> Limits {
+        let mut copy = |bytes: &[u8]| {
+            let copy = private.lend(bytes.len());
+            copy.copy_from_slice(bytes);
+            &*copy
+        };
+        Limits {
+            pid: rustix::process::getpid(),
+            timeout: self.timeout.map(micros),
+            kill_after: micros(self.kill_after),
+            survivors: self.survivors,
+            streams,
+            lock: CStr::from_bytes_with_nul(copy(self.lock.to_bytes_with_nul())).unwrap_or_default(),
+            record: copy(self.record),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.lock.count_bytes() + self.record.len() + 256
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    // Half of it: a deadline must not overflow.
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(u64::MAX / 2)
+}
+
 /// Forks the helpers and returns the run's side of them. The standard descriptors are not touched yet.
 ///
 /// # Errors
 /// Whatever the system refuses: a pipe (`EMFILE`, `ENFILE`), memory (`ENOMEM`), the fork (`EAGAIN`, `ENOMEM`).
-pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
+pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) -> io::Result<Link> {
     let originals = PerStdio { out: original(rustix::stdio::stdout())?, err: original(rustix::stdio::stderr())? };
     let one_place = same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
     // What a collector is made of beside what it is lent; a page is more than that takes.
-    let mut private = Region::private(MEMORY + size_of::<Collector>() + 4096)?;
-    let mut shared = Region::shared(size_of::<Journal>() + CLOSING_CAPACITY + 4096)?;
+    let mut private = Region::private(MEMORY + FamilyMemory::PRIVATE + terms.size() + size_of::<Collector>() + 4096)?;
+    let mut shared = Region::shared(size_of::<Journal>() + CLOSING_CAPACITY + FamilyMemory::SHARED + 4096)?;
     let mut no_terminal = None;
     let mut stream = |stdio, serves| new_stream(stdio, &originals, serves, &mut no_terminal, &mut private);
     let only = |stdio| PerStdio { out: stdio == Stdio::Out, err: stdio == Stdio::Err };
@@ -63,8 +106,11 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce) -> io::Result<Link> {
     let memory = Shared::new(shared.place(Journal::default()), closing);
     let run = RunLink { control: control_reader, replies: replies_writer, process };
     let nonce = private.place(nonce);
+    let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
+    let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
+    let limits = terms.lend([ids.first().copied().flatten(), ids.get(1).copied().flatten()], &mut private);
     let streams = PerStdio { out: Some(out), err };
-    let collector = private.place(Collector::new(streams, output, nonce, memory, run));
+    let collector = private.place(Collector::new(streams, output, nonce, memory, run, limits, family));
     let first = guard_collector::spawn(collector, [private.range(), shared.range()]);
     // The run's copies of the helpers' descriptors are closed with it, and then their memory goes.
     // SAFETY: it was placed there and not dropped; nothing else refers to it.

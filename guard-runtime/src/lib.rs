@@ -18,10 +18,11 @@ mod region;
 mod run;
 
 pub use config::{Config, StartError};
+pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 pub use launch::Tee;
-pub use lock::{Contention, Holder, LockError, PipelineLock};
+pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
 pub use parse::{parse_duration, parse_level, parse_size};
 pub use run::{Guard, Outcome};
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use guard_collector::protocol::Reply;
 use guard_collector::sys::opened_anew;
-use guard_collector::{Blocked, PerStdio, Stdio, same_place, sys};
+use guard_collector::{Blocked, PerStdio, Stdio, StreamId, same_place, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -48,6 +48,11 @@ impl StreamEnd {
         let PerStdio { out, err } = originals;
         let originals = PerStdio { out: out.map(Descriptor::new), err: err.map(Descriptor::new) };
         Self { writer, serves, originals }
+    }
+
+    /// As it is found in other processes.
+    pub(crate) fn id(&self) -> Option<StreamId> {
+        StreamId::of(&rustix::fs::fstat(&self.writer.descriptor).ok()?)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
 
+use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
@@ -11,9 +13,9 @@ use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Sever
 use guard_collector::{Batch, LINE_CAPACITY, LogFile, Stamper, now, record_line};
 
 use crate::config::{Config, StartError};
-use crate::launch::{Tee, launch};
+use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
-use crate::lock::{Contention, LockError, PipelineLock};
+use crate::lock::{self, Contention, LockError, PipelineLock};
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
 
@@ -125,7 +127,16 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
     flush_buffers();
-    let link = launch(log, config.tee, nonce).map_err(StartError::Capture)?;
+    let lock_name = CString::new(lock_path.as_os_str().as_bytes()).unwrap_or_default();
+    let record = lock::common_record();
+    let terms = Terms {
+        timeout: config.timeout,
+        kill_after: config.kill_after.unwrap_or(Config::KILL_AFTER),
+        survivors: config.survivors,
+        lock: &lock_name,
+        record: record.as_bytes(),
+    };
+    let link = launch(log, config.tee, nonce, &terms).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let started = Instant::now();
     let writer = match capture(&link) {

@@ -31,6 +31,8 @@ pub fn is_ours(line: &str) -> bool {
 pub fn is_closing(line: &str) -> bool {
     let said = text(line).and_then(|text| text.strip_prefix("guard_runtime: run "));
     said.is_some_and(|said| {
-        ["finished in", "failed in", "panicked in", "ended", "dropped"].iter().any(|how| said.starts_with(how))
+        ["finished in", "failed in", "panicked in", "ended", "dropped", "timed out"]
+            .iter()
+            .any(|how| said.starts_with(how))
     })
 }

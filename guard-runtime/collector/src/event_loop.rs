@@ -1,13 +1,17 @@
 //! The collector's loop: wait for something to happen, tell the state of it, do what the new state asks for.
 
+use core::mem;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
+use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
 use crate::process::{self, ExitOnDrop};
 use crate::protocol::{Decoder, Nonce, Reply, Severity};
+use crate::remains::{Limits, Remains};
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
 use crate::state::{Action, Event, State};
@@ -37,10 +41,13 @@ pub struct Collector {
     streams: PerStdio<Option<Stream>>,
     pub(crate) output: Output,
     decoder: Decoder<'static>,
-    state: State,
-    shared: Shared,
+    pub(crate) state: State,
+    pub(crate) shared: Shared,
     /// Until the run is let go.
-    run: Option<RunLink>,
+    pub(crate) run: Option<RunLink>,
+    pub(crate) remains: Remains,
+    /// The one that there is has no copy of the lock.
+    pub(crate) wants_new_standby: bool,
     started: u64,
     /// The standby lives as long as somebody reads the other end.
     pub(crate) standby: Option<OwnedFd>,
@@ -62,10 +69,13 @@ impl Collector {
         nonce: &'static Nonce,
         shared: Shared,
         run: RunLink,
+        limits: Limits,
+        memory: FamilyMemory<'static>,
     ) -> Self {
         let state = State::Running { control_is_lost: false };
         let (decoder, started) = (Decoder::new(nonce), monotonic());
-        Self { streams, output, decoder, state, shared, run: Some(run), started, standby: None }
+        let (run, remains) = (Some(run), Remains::new(limits, memory, started));
+        Self { streams, output, decoder, state, shared, run, remains, wants_new_standby: false, started, standby: None }
     }
 
     /// The first helper's life: it keeps nothing of the run's, answers, and collects.
@@ -81,7 +91,7 @@ impl Collector {
             role = match role {
                 Role::Collector => self.collect(),
                 Role::Standby { pipe, collector } => {
-                    self.stand_by(&pipe);
+                    self.stand_by(&pipe, collector);
                     drop(pipe);
                     self.take_over(collector).unwrap_or(Role::Collector)
                 }
@@ -111,14 +121,20 @@ impl Collector {
         sys::set_name(c"guard-collector");
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
+        self.resume_stage();
         loop {
+            if mem::take(&mut self.wants_new_standby)
+                && let Some(role) = self.renew_standby()
+            {
+                return role;
+            }
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
             }
             if self.state == State::Lingering {
                 self.close_idle_consoles();
                 // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
-                if self.all_streams_ended() && self.console_is_done() {
+                if self.all_streams_ended() && self.console_is_done() && self.remains_are_over() {
                     self.on(Event::NothingLeft);
                 }
             }
@@ -130,6 +146,7 @@ impl Collector {
                 return role;
             }
             self.look_at_run(&ready);
+            self.look_after_remains();
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
@@ -207,11 +224,14 @@ impl Collector {
         let asks_for_size =
             self.state.has_run() && self.streams.iter().flatten().any(|stream| stream.terminal().is_some());
         let timeout = match self.state {
-            State::Draining(_) if watches.streams => Some(&AT_ONCE),
-            _ if asks_for_size || !watches.streams => Some(&LOOK_AGAIN),
+            State::Draining(_) if watches.streams => Some(AT_ONCE),
+            _ if asks_for_size || !watches.streams => Some(LOOK_AGAIN),
             _ => None,
         };
-        while poll(&mut polled, timeout) == Err(Errno::INTR) {}
+        let due = self.remains.next_look(self.shared.journal, self.state);
+        let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
+        let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
+        while poll(&mut polled, timeout.as_ref()) == Err(Errno::INTR) {}
         let [control, process, standby, out, err, ..] = polled.map(|polled| polled.revents());
         // The control pipe is not watched while the console stalls, but the run may be dead.
         let is_dead = |run: &RunLink| {
@@ -227,13 +247,21 @@ impl Collector {
 
     fn look_at_run(&mut self, ready: &Ready) {
         if ready.run_died {
+            self.shared.journal.note_death(stamp::now());
             self.on(Event::RunDied);
+            self.look_at_death();
         } else if ready.control.contains(PollFlags::IN) {
             self.on(Event::RunTold);
         } else if !ready.control.is_empty() {
             // Closed without a word. Where nothing else tells of a death, that is one.
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
-            self.on(if tells { Event::ControlLost } else { Event::RunDied });
+            if tells {
+                self.on(Event::ControlLost);
+            } else {
+                self.shared.journal.note_death(stamp::now());
+                self.on(Event::RunDied);
+                self.look_at_death();
+            }
         }
     }
 
@@ -266,14 +294,29 @@ impl Collector {
         self.read_closing_line();
         let (time, is_first) = self.shared.journal.closing_time(self.output.next_stamp(stamp::now()));
         let (line, _) = self.shared.closing_line();
-        if let Some((&severity, text)) = line.split_first() {
-            let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
-            self.output.closing_line(severity, text, time, is_first);
-        } else {
-            let micros = monotonic().saturating_sub(self.started);
-            let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
-            let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
-            self.output.closing_note(Severity::Error, text, time, is_first);
+        match line.split_first() {
+            Some((&severity, text)) if !self.shared.journal.timed_out() => {
+                let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
+                self.output.closing_line(severity, text, time, is_first);
+            }
+            Some((_, text)) => {
+                let text = text.strip_prefix(b"guard_runtime: ").unwrap_or(text);
+                let text = core::str::from_utf8(text).unwrap_or_default();
+                let timeout = self.remains.timeout();
+                let text = format_args!("run timed out after {timeout}: then the {text}");
+                self.output.closing_note(Severity::Error, text, time, is_first);
+            }
+            None if self.shared.journal.timed_out() => {
+                let (timeout, signal) = (self.remains.timeout(), self.shared.journal.stage_at_death().last_signal());
+                let text = format_args!("run timed out after {timeout}: ended by {signal}");
+                self.output.closing_note(Severity::Error, text, time, is_first);
+            }
+            None => {
+                let micros = monotonic().saturating_sub(self.started);
+                let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
+                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
+                self.output.closing_note(Severity::Error, text, time, is_first);
+            }
         }
         self.output.flush_log();
     }
@@ -303,7 +346,10 @@ impl Collector {
             stream.read(decoder, output);
         }
         self.output.flush();
-        if self.all_streams_ended() {
+        self.name_remains();
+        // From here on the run does not hold its lock, or will not for long.
+        self.shared.journal.note_death(stamp::now());
+        if self.all_streams_ended() && self.remains_are_over() {
             if self.console_is_done() {
                 // Its end overlaps with ours.
                 self.end_standby();
@@ -335,11 +381,11 @@ impl Collector {
         }
     }
 
-    fn stream(&self, stdio: Stdio) -> Option<&Stream> {
+    pub(crate) fn stream(&self, stdio: Stdio) -> Option<&Stream> {
         self.streams.get(stdio).as_ref()
     }
 
-    fn all_streams_ended(&self) -> bool {
+    pub(crate) fn all_streams_ended(&self) -> bool {
         self.streams.iter().flatten().all(|stream| stream.reader().is_none())
     }
 
@@ -351,6 +397,7 @@ impl Collector {
     pub(crate) fn forget_the_unwritten(&mut self) {
         self.streams.iter_mut().flatten().for_each(Stream::forget);
         self.output.forget_the_unwritten();
+        self.remains.recall();
         self.close_shown_consoles();
     }
 

@@ -9,7 +9,7 @@ mod names;
 mod proc;
 
 use core::fmt::Write;
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,14 +23,44 @@ use proc::{Holds, Name, Proc, Stat};
 
 use crate::buffer::Buffer;
 
-pub use proc::{Blind, StreamId};
+pub(crate) use proc::Blind;
+pub use proc::StreamId;
 
 /// Descriptors that are left to the rest of the helper.
 const SPARE_DESCRIPTORS: u64 = 64;
 
-/// A place in the table that a [`Family`] is lent.
+/// Memory for a [`Family`]. It is not touched before the first scan.
 #[derive(Debug)]
-pub struct Member {
+pub struct FamilyMemory<'a> {
+    table: &'a mut [MaybeUninit<Member>],
+    entries: &'a mut [MaybeUninit<u8>],
+    left: &'a [AtomicU64],
+}
+
+/// Processes that are known at a time; where there are more, it takes several passes.
+const MOST_MEMBERS: usize = 4096;
+/// A directory is read in pieces of half of that.
+const ENTRIES: usize = 64 * 1024;
+
+impl<'a> FamilyMemory<'a> {
+    /// Bytes of memory of its own.
+    pub const PRIVATE: usize = MOST_MEMBERS * size_of::<Member>() + ENTRIES;
+    /// Bytes that are shared with whoever takes over, zeroes at first.
+    pub const SHARED: usize = MOST_MEMBERS * size_of::<AtomicU64>();
+
+    /// Of memory of those sizes, aligned for 64-bit numbers.
+    pub fn new(private: &'a mut [u8], shared: &'a mut [u8]) -> Self {
+        let (table, entries) = private.split_at_mut(private.len().saturating_sub(ENTRIES));
+        #[allow(unsafe_code)]
+        // SAFETY: any bytes are places that are not written yet, and any bytes are numbers.
+        let ((_, table, _), (_, entries, _), (_, left, _)) =
+            unsafe { (table.align_to_mut(), entries.align_to_mut(), shared.align_to_mut()) };
+        Self { table, entries, left }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
     pid: i32,
     /// Clock ticks from the boot to its start. With the pid, it tells a process from all others that there have been.
     birth: u64,
@@ -80,7 +110,7 @@ enum Kin {
 
 /// The run whose family is looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// Its process, while it lives: whose descendants count.
     pub process: Option<(i32, BorrowedFd<'a>)>,
     /// When it began, in clock ticks since the boot: [`birth`] of its first helper.
@@ -93,7 +123,7 @@ pub struct Run<'a> {
 
 /// Whom a scan looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub(crate) enum Whom {
     /// Those that are to be signalled.
     Family,
     /// Also those that hold a stream without being of the run, for [`Family::describe`].
@@ -102,7 +132,7 @@ pub enum Whom {
 
 /// What a scan has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// Processes of the run that no scan had found before. While there are some, another scan may find more.
     pub new: usize,
     /// Those among them that the table has no room for.
@@ -113,7 +143,7 @@ pub struct Found {
 
 /// What became of a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// To so many processes that lived.
     pub sent: usize,
     /// So many may not be signalled: other users' processes.
@@ -123,26 +153,27 @@ pub struct Sent {
 /// The family that was found so far. Its pidfds are kept until it is dropped: a descendant that has lost its parent is
 /// known by nothing else.
 #[derive(Debug)]
-pub struct Family<'a> {
+pub(crate) struct Family<'a> {
     members: Members<'a>,
     entries: &'a mut [MaybeUninit<u8>],
 }
 
 impl<'a> Family<'a> {
-    /// `table` bounds how many are known at a time; `entries` is for directory listings: 64 KiB are enough for few calls.
-    /// `known` is zeroes, or what another process has left there, which shared it: those are known at once.
-    ///
-    /// Raises the soft limit of descriptors, where it is too small for the table, until this is dropped.
-    pub fn new(
-        table: &'a mut [MaybeUninit<Member>],
-        entries: &'a mut [MaybeUninit<u8>],
-        known: &'a [AtomicU64],
-    ) -> Self {
-        let mut members = Members::new(table, known);
-        if let Ok(proc) = Proc::open() {
-            members.recall(&proc);
+    /// Nobody is known yet.
+    pub(crate) fn new(memory: FamilyMemory<'a>) -> Self {
+        let FamilyMemory { table, entries, left } = memory;
+        Self {
+            members: Members { table, length: 0, pidfds_left: 0, limit_is_known: false, limit_before: None, left },
+            entries,
         }
-        Self { members, entries }
+    }
+
+    /// In a process that took over from another one, and has a copy of what that once knew: knows what it knew last.
+    pub(crate) fn recall(&mut self) {
+        if let Ok(proc) = Proc::open() {
+            self.members.make_room_for_pidfds();
+            self.members.recall(&proc);
+        }
     }
 
     /// Looks at every process once. `without_room` is sent at once to those for whom the table has no room.
@@ -152,9 +183,10 @@ impl<'a> Family<'a> {
     ///
     /// # Errors
     /// [`Blind`]: what was found before stays known.
-    pub fn scan(&mut self, run: &Run<'_>, whom: Whom, without_room: Option<Signal>) -> Result<Found, Blind> {
+    pub(crate) fn scan(&mut self, run: &Run<'_>, whom: Whom, without_room: Option<Signal>) -> Result<Found, Blind> {
         let proc = Proc::open()?;
         let Self { members, entries } = self;
+        members.make_room_for_pidfds();
         members.forget_the_dead(Some(&proc));
         let (processes, entries) = entries.split_at_mut(entries.len() / 2);
         let mut search = Search { proc: &proc, run, whom, entries, own: getpid().as_raw_nonzero().get() };
@@ -164,7 +196,7 @@ impl<'a> Family<'a> {
     }
 
     /// Sends a signal to every process of the run that was found and lives.
-    pub fn signal(&mut self, signal: Signal) -> Sent {
+    pub(crate) fn signal(&mut self, signal: Signal) -> Sent {
         let mut sent = Sent::default();
         let proc = Proc::open().ok();
         for member in self.members.known_mut().iter_mut().filter(|member| member.kin != Kin::Stranger) {
@@ -185,15 +217,15 @@ impl<'a> Family<'a> {
         sent
     }
 
-    /// How many processes of the run that were found live.
-    pub fn living(&mut self) -> usize {
+    /// How many processes of the run that were found live now.
+    pub(crate) fn living(&mut self) -> usize {
         self.members.forget_the_dead(Proc::open().ok().as_ref());
         self.family().count()
     }
 
     /// Writes who of the run lives on, as of the last scan, or that nobody does: `2 processes of this run live on: pid 4711
     /// (rsync), pid 4712 (sh)`. What has no room is counted.
-    pub fn describe(&self, text: &mut Buffer<'_>) {
+    pub(crate) fn describe(&self, text: &mut Buffer<'_>) {
         let count = self.family().count();
         let _ = match count {
             0 => write!(text, "no process of this run lives on"),
@@ -209,7 +241,7 @@ impl<'a> Family<'a> {
     }
 
     /// Writes the names alone: `pid 4711 (rsync), pid 4712 (sh) and 12 more`.
-    pub fn names(&self, text: &mut Buffer<'_>) {
+    pub(crate) fn names(&self, text: &mut Buffer<'_>) {
         names::list(self.family(), text);
     }
 
@@ -218,8 +250,14 @@ impl<'a> Family<'a> {
     }
 }
 
+/// The present, as the birth of a process is told.
+pub(crate) fn now() -> u64 {
+    // USER_HZ is 100 on every architecture that this is compiled for.
+    crate::sys::clock(libc::CLOCK_BOOTTIME) / 10_000
+}
+
 /// When a process was started, in clock ticks since the boot; nothing where there is none, or no /proc.
-pub fn birth(pid: i32) -> Option<u64> {
+pub(crate) fn birth(pid: i32) -> Option<u64> {
     Some(Proc::open().ok()?.stat(pid).ok()??.birth)
 }
 
@@ -353,10 +391,12 @@ fn send_without_pidfd(proc: &Proc, member: &Member, signal: Signal) -> Result<()
 /// The table, by ascending pid.
 #[derive(Debug)]
 struct Members<'a> {
-    table: &'a mut [Member],
+    /// The first `length` of it are written.
+    table: &'a mut [MaybeUninit<Member>],
     length: usize,
     /// So many more pidfds can be kept.
     pidfds_left: u64,
+    limit_is_known: bool,
     /// The descriptor limit to put back.
     limit_before: Option<Rlimit>,
     /// For a standby: a pid and a birth each, in one number, so that none is ever half written.
@@ -366,35 +406,33 @@ struct Members<'a> {
 /// Bits of a pid (Linux's `PID_MAX_LIMIT` is 2^22); the birth has the others, enough for a thousand years.
 const PID_BITS: u32 = 22;
 
-impl<'a> Members<'a> {
-    fn new(table: &'a mut [MaybeUninit<Member>], left: &'a [AtomicU64]) -> Self {
-        for place in &mut *table {
-            place.write(Member::EMPTY);
+impl Members<'_> {
+    /// Raises the soft limit of descriptors, where it is too small for the table, until this is dropped.
+    fn make_room_for_pidfds(&mut self) {
+        if mem::replace(&mut self.limit_is_known, true) {
+            return;
         }
-        #[allow(unsafe_code)]
-        // SAFETY: every place was written above.
-        let table = unsafe { &mut *(core::ptr::from_mut(table) as *mut [Member]) };
-        let wanted = table.len() as u64 + SPARE_DESCRIPTORS;
+        let wanted = self.table.len() as u64 + SPARE_DESCRIPTORS;
         let before = getrlimit(Resource::Nofile);
-        let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+        let mut limit = before.current;
         let raised = Rlimit { current: before.maximum, maximum: before.maximum };
-        let is_raised = !is_enough(before.current) && setrlimit(Resource::Nofile, raised).is_ok();
-        let limit = if is_raised { raised.current } else { before.current };
-        Self {
-            table,
-            length: 0,
-            pidfds_left: limit.map_or(u64::MAX, |limit| limit.saturating_sub(SPARE_DESCRIPTORS)),
-            limit_before: is_raised.then_some(before),
-            left,
+        if limit.is_some_and(|limit| limit < wanted) && setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised.current;
+            self.limit_before = Some(before);
         }
+        self.pidfds_left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(SPARE_DESCRIPTORS));
     }
 
+    #[allow(unsafe_code)]
     fn known(&self) -> &[Member] {
-        self.table.get(..self.length).unwrap_or_default()
+        // SAFETY: so many places from the front on were written, and are in no other use.
+        unsafe { core::slice::from_raw_parts(self.table.as_ptr().cast(), self.length) }
     }
 
+    #[allow(unsafe_code)]
     fn known_mut(&mut self) -> &mut [Member] {
-        self.table.get_mut(..self.length).unwrap_or_default()
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts_mut(self.table.as_mut_ptr().cast(), self.length) }
     }
 
     /// The place of a pid, or where it would be.
@@ -413,13 +451,12 @@ impl<'a> Members<'a> {
     /// Gives it back where there is no room.
     fn insert(&mut self, mut member: Member) -> Result<(), Member> {
         let Err(place) = self.find(member.pid) else { return Ok(()) };
-        let left = self.left;
-        let Some(moved) = self.table.get_mut(place..=self.length) else { return Err(member) };
+        let Some(slot) = self.table.get_mut(self.length) else { return Err(member) };
         if member.place.is_none() && member.kin != Kin::Stranger {
             let value = member.birth << PID_BITS | u64::from(member.pid.unsigned_abs());
             let is_free =
-                |slot: &AtomicU64| slot.compare_exchange(0, value, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-            member.place = left.iter().position(is_free);
+                |left: &AtomicU64| left.compare_exchange(0, value, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            member.place = self.left.iter().position(is_free);
         }
         if member.pidfd.is_some() {
             match self.pidfds_left.checked_sub(1) {
@@ -427,16 +464,18 @@ impl<'a> Members<'a> {
                 None => member.pidfd = None,
             }
         }
-        moved.rotate_right(1);
-        if let Some(first) = moved.first_mut() {
-            *first = member;
-        }
+        slot.write(member);
         self.length += 1;
+        if let Some(moved) = self.known_mut().get_mut(place..) {
+            moved.rotate_right(1);
+        }
         Ok(())
     }
 
     /// Those that another process has left: as it found them, and alive.
     fn recall(&mut self, proc: &Proc) {
+        let closed = self.known_mut().iter_mut().filter_map(|member| member.pidfd.take()).count();
+        (self.length, self.pidfds_left) = (0, self.pidfds_left + closed as u64);
         for (place, left) in self.left.iter().enumerate() {
             let value = left.load(Ordering::Acquire);
             if value == 0 {
@@ -459,16 +498,18 @@ impl<'a> Members<'a> {
     fn forget_the_dead(&mut self, proc: Option<&Proc>) {
         let mut kept = 0;
         for index in 0..self.length {
-            let Some(member) = self.table.get_mut(index) else { break };
+            let (left, known) = (self.left, self.known_mut());
+            let Some(member) = known.get_mut(index) else { break };
             if member.lives(proc) || (member.pidfd.is_none() && proc.is_none()) {
-                self.table.swap(kept, index);
+                known.swap(kept, index);
                 kept += 1;
                 continue;
             }
-            self.pidfds_left += u64::from(member.pidfd.take().is_some());
-            if let Some(place) = member.place.take().and_then(|place| self.left.get(place)) {
+            if let Some(place) = member.place.take().and_then(|place| left.get(place)) {
                 place.store(0, Ordering::Release);
             }
+            let had_pidfd = member.pidfd.take().is_some();
+            self.pidfds_left += u64::from(had_pidfd);
         }
         self.length = kept;
     }

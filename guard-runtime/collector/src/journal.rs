@@ -6,6 +6,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::protocol::{CLOSING_CAPACITY, END_OF_CLOSING_LINE};
+use crate::stage::Stage;
 use crate::state::State;
 use crate::stdio::{PerStdio, Stdio};
 
@@ -17,6 +18,27 @@ pub struct Journal {
     shown: PerStdio<AtomicBool>,
     /// The stamp of the closing line, microseconds since 1970; 0 as long as no attempt was made to write it.
     closing_time: AtomicU64,
+    /// What is being done about the run's processes.
+    stage: AtomicU8,
+    /// When what the stage asks for was done, microseconds by the monotonic clock; 0 before.
+    stage_since: AtomicU64,
+    /// When the collector last looked after them.
+    stirred: AtomicU64,
+    /// When the run was seen dead: microseconds since 1970.
+    died: AtomicU64,
+    stage_at_death: AtomicU8,
+    told: AtomicU8,
+    timed_out: AtomicBool,
+}
+
+/// Lines of the log that are written once.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(crate) enum Told {
+    /// Who lives on.
+    Names = 1,
+    /// That the lock cannot be had.
+    NoLock = 2,
 }
 
 /// Memory that a run's helpers share: the journal, and room for the closing line.
@@ -47,6 +69,62 @@ impl Journal {
 
     pub(crate) fn enter(&self, state: State) {
         self.state.store(state.to_byte(), Ordering::Release);
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        Stage::from_byte(self.stage.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn enter_stage(&self, stage: Stage) {
+        self.stage_since.store(0, Ordering::Release);
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    pub(crate) fn stage_since(&self) -> u64 {
+        self.stage_since.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_stage_since(&self, time: u64) {
+        self.stage_since.store(time, Ordering::Release);
+    }
+
+    pub(crate) fn stirred(&self) -> u64 {
+        self.stirred.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn stir(&self, time: u64) {
+        self.stirred.store(time, Ordering::Release);
+    }
+
+    /// When the run was seen dead; 0 where it was not.
+    pub(crate) fn died(&self) -> u64 {
+        self.died.load(Ordering::Acquire)
+    }
+
+    /// The first time counts.
+    pub(crate) fn note_death(&self, time: u64) {
+        if self.died() == 0 {
+            self.stage_at_death.store(self.stage() as u8, Ordering::Release);
+            self.died.store(time, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn stage_at_death(&self) -> Stage {
+        Stage::from_byte(self.stage_at_death.load(Ordering::Acquire))
+    }
+
+    /// The run was told to end because it took longer than its timeout.
+    pub(crate) fn timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_timeout(&self) {
+        self.timed_out.store(true, Ordering::Release);
+    }
+
+    /// Says whether this is the first time.
+    pub(crate) fn tell_once(&self, what: Told) -> bool {
+        self.told.fetch_or(what as u8, Ordering::AcqRel) & what as u8 == 0
     }
 
     pub(crate) fn shown(&self, console: Stdio) -> bool {

@@ -21,14 +21,20 @@ mod console;
 mod event_loop;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
 mod family;
+#[cfg(not(all(target_os = "linux", not(guard_portable))))]
+#[path = "family_portable.rs"]
+mod family;
 mod file_id;
+mod held_lock;
 mod journal;
 mod lines;
 mod log_file;
 mod output;
 mod process;
 pub mod protocol;
+mod remains;
 mod signals;
+mod stage;
 mod stamp;
 mod standby;
 mod state;
@@ -41,14 +47,17 @@ use core::ops::Range;
 
 pub use buffer::Buffer;
 pub use event_loop::{Collector, RunLink};
+pub use family::{FamilyMemory, StreamId};
 pub use file_id::{FileId, same_place};
 pub use journal::{Journal, Shared};
 pub use lines::{Batch, LINE_CAPACITY, record_line};
 pub use log_file::{Appended, LogFile, NAME_MAX, file_kind, file_type};
 pub use output::Output;
+pub use remains::Limits;
 use rustix::io::Errno;
 use rustix::process::Pid;
 pub use signals::Blocked;
+pub use stage::Survivors;
 pub use stamp::{Stamper, monotonic, now};
 pub use stdio::{PerStdio, Stdio};
 pub use stream::Stream;

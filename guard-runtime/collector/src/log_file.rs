@@ -386,7 +386,7 @@ impl Deref for FileName {
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use rustix::event::Timespec;
+
 use crate::sys::clock;
 
 /// Bytes of a stamp.
@@ -15,6 +17,11 @@ pub fn now() -> u64 {
 /// Microseconds by a clock that nobody sets.
 pub fn monotonic() -> u64 {
     clock(libc::CLOCK_MONOTONIC)
+}
+
+/// So many microseconds, as poll(2) wants them.
+pub(crate) fn timespec(micros: u64) -> Timespec {
+    Timespec { tv_sec: (micros / 1_000_000) as i64, tv_nsec: (micros % 1_000_000) as i64 * 1_000 }
 }
 
 /// Formats stamps that never run backwards. Allocates nothing; the calendar is asked once a second.

@@ -12,10 +12,14 @@ use crate::event_loop::Collector;
 use crate::process::{self, Parent};
 use crate::protocol::Severity;
 use crate::signals::Blocked;
+use crate::stamp::{monotonic, timespec};
 use crate::sys::{self, exit};
 
 /// How long a file is held for a next rotation: no longer, or the room of one that somebody removes stays taken.
 const HOLD: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Between two looks at a collector that may be stopped. Microseconds.
+const CHECK_AGAIN: u64 = 1_000_000;
 
 /// What a collector tells its standby, a byte each.
 #[derive(Clone, Copy)]
@@ -81,6 +85,14 @@ impl Collector {
         None
     }
 
+    /// Another standby, which has a copy of what this process has opened since the one that there is was forked.
+    #[must_use]
+    pub(crate) fn renew_standby(&mut self) -> Option<Role> {
+        self.end_standby();
+        self.standby = None;
+        self.fork_standby()
+    }
+
     pub(crate) fn end_standby(&self) {
         self.tell_standby(Message::Quit);
     }
@@ -106,13 +118,20 @@ impl Collector {
     }
 
     /// Sleeps until the collector has died; then this is the collector.
-    pub(crate) fn stand_by(&mut self, pipe: &OwnedFd) {
+    pub(crate) fn stand_by(&mut self, pipe: &OwnedFd, collector: Pid) {
         sys::set_name(c"guard-standby");
         self.standby = None;
         self.output.release_log();
         loop {
-            let hold = self.output.holds_next_removed().then_some(&HOLD);
-            if poll(&mut [PollFd::new(pipe, PollFlags::IN)], hold) == Ok(0) {
+            let hold = self.output.holds_next_removed().then_some(HOLD);
+            let until_check = self.remains.check_due(self.shared.journal).map(|due| due.saturating_sub(monotonic()));
+            if until_check == Some(0) {
+                // It is stopped, while the run's timeout or its lock depends on it.
+                sys::kill_helper(collector, pipe);
+            }
+            let until_check = until_check.map(|micros| timespec(micros.max(CHECK_AGAIN)));
+            let timeout = hold.into_iter().chain(until_check).min_by_key(|time| (time.tv_sec, time.tv_nsec));
+            if poll(&mut [PollFd::new(pipe, PollFlags::IN)], timeout.as_ref()) == Ok(0) {
                 self.output.release_log();
                 continue;
             }

@@ -225,6 +225,11 @@ pub(crate) fn has_hung_up(reader: &OwnedFd) -> bool {
     look_at(reader) == PollFlags::HUP
 }
 
+/// Somebody can write to it.
+pub(crate) fn has_writers(reader: &OwnedFd) -> bool {
+    !look_at(reader).contains(PollFlags::HUP)
+}
+
 /// What a wait for input would end with at once.
 pub(crate) fn look_at(reader: &OwnedFd) -> PollFlags {
     let mut polled = [PollFd::new(reader, PollFlags::IN)];

@@ -70,6 +70,18 @@ pub struct Holder {
     pub started: String,
     /// How long ago that was by the system's clock.
     pub age: Duration,
+    /// The run itself is dead: its helper holds the lock for what is left of it, since its death.
+    pub left: Option<Left>,
+}
+
+/// What is left of a run that died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Left {
+    /// The run's process, which is dead.
+    pub pid: u32,
+    /// Those of its processes that live, as far as they could be found: `pid 4711 (rsync), pid 4712 (sh) and 12 more`.
+    pub processes: String,
 }
 
 /// The lock is held by another process, or by another part of this one.
@@ -87,6 +99,10 @@ impl fmt::Display for Contention {
         write!(f, "{} is held by ", self.path.display())?;
         match &self.holder {
             None => f.write_str("an unknown process"),
+            Some(Holder { left: Some(Left { pid, processes }), started, age, .. }) => {
+                let age = age.as_secs_f64();
+                write!(f, "what is left of pid {pid}, which died {started}, {age:.3}s ago: {processes}")
+            }
             Some(Holder { pid, program, started, age, .. }) => {
                 write!(f, "pid {pid} ({program}), started {started}, {:.3}s ago", age.as_secs_f64())
             }
@@ -276,16 +292,24 @@ fn open(path: &Path) -> io::Result<File> {
 fn write_record(mut file: &File) -> io::Result<()> {
     let (pid, started) = (std::process::id(), now());
     let record = format!(
-        "pid={pid}\nstarted={}\nstarted_us={started}\nprogram={}\nhost={}\nboot={}\nbirth={}\npid_namespace={}\n",
+        "pid={pid}\nstarted={}\nstarted_us={started}\nbirth={}\n{}",
         String::from_utf8_lossy(Stamper::default().stamp(started)),
-        std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
-        rustix::system::uname().nodename().to_string_lossy(),
-        boot_id(),
         birth(pid).unwrap_or(0),
-        pid_namespace(),
+        common_record(),
     );
     file.set_len(0)?;
     file.write_all(record.as_bytes())
+}
+
+/// What the record of a run has in common with that of a helper that keeps the lock for what is left of it.
+pub(crate) fn common_record() -> String {
+    format!(
+        "host={}\nboot={}\npid_namespace={}\nprogram={}\n",
+        rustix::system::uname().nodename().to_string_lossy(),
+        boot_id(),
+        pid_namespace(),
+        std::env::args_os().next().unwrap_or_default().display().to_string().replace(['\n', '\0'], "?"),
+    )
 }
 
 /// What `fs.protected_regular` (proc(5)) refuses where it is switched on: a file that somebody else may have put into a
@@ -356,6 +380,9 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         host: field("host")?.to_owned(),
         started: field("started")?.to_owned(),
         age: Duration::from_micros(now().saturating_sub(started)),
+        left: field("left_of").and_then(|pid| {
+            Some(Left { pid: pid.parse().ok()?, processes: field("left").unwrap_or_default().to_owned() })
+        }),
     })
 }
 

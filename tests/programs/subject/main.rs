@@ -4,6 +4,7 @@
 mod allocator;
 mod console;
 mod exits;
+mod hung;
 mod input;
 mod lock_hardness;
 mod lock_holder;
@@ -44,6 +45,7 @@ modes! {
         exit_in_handler_amid_records, exit_in_handler_amid_the_end(u64), exit_under_own_lock, exit_without_threads,
         finish_under_own_lock, underscore_exit(i32), unfinished_without_threads,
     }
+    hung { guarded }
     input { blocks(u64), copy, prompt, writers(u64) }
     lock_hardness {
         acquire_after_close_from, acquire_in_the_daemon, eat_memory, forked_child_hold,

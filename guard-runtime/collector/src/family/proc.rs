@@ -1,6 +1,7 @@
 //! What /proc tells of a process: its stat line, its descriptors. Read into memory of the caller.
 
 use core::ffi::CStr;
+use core::fmt::{self, Display};
 use core::mem::MaybeUninit;
 use core::ops::ControlFlow;
 use core::str;
@@ -17,13 +18,23 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// Why no process can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blind {
+pub(crate) enum Blind {
     /// No /proc is mounted, or not one of this process's own pid namespace: its numbers mean other processes.
     NoProc,
     /// The system refused a descriptor or the memory for one.
     Refused(Errno),
     /// There is no `pidfd_open(2)`: Linux before 5.3, or a sandbox.
     NoPidfd,
+}
+
+impl Display for Blind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoProc => f.write_str("no /proc of this pid namespace is mounted"),
+            Self::Refused(error) => write!(f, "os error {}", error.raw_os_error()),
+            Self::NoPidfd => f.write_str("the system has no pidfd_open"),
+        }
+    }
 }
 
 /// A captured stream, as the programs that have it open see it.

@@ -107,7 +107,7 @@ impl Memory {
     }
 
     fn family(&mut self) -> Family<'_> {
-        Family::new(&mut self.table, &mut self.entries, &self.left)
+        Family::new(FamilyMemory { table: &mut self.table, entries: &mut self.entries, left: &self.left })
     }
 }
 
@@ -261,6 +261,7 @@ fn a_small_table_takes_several_passes() {
         let mut memory = Memory::with_room(places);
         let mut family = memory.family();
         family.members.pidfds_left = pidfds;
+        family.members.limit_is_known = true;
         let found = family.scan(&shell.run(), Whom::Family, None).unwrap();
         assert_eq!(found.without_room > 0, places < 16, "{found:?}");
         shell.end();
@@ -287,8 +288,8 @@ fn the_dead_make_room_and_their_numbers_are_nobodys() {
     let first = shell.pids["child1"];
     let index = family.members.find(first).unwrap();
     // Another process has the number now: born at another time.
-    family.members.table[index].pidfd = None;
-    family.members.table[index].birth += 1;
+    family.members.known_mut()[index].pidfd = None;
+    family.members.known_mut()[index].birth += 1;
     let before = family.family().count();
     assert_eq!(family.signal(Signal::TERM).sent, before - 1);
     shell.assert_living(&["child2", "child3"], false);
@@ -391,6 +392,7 @@ fn a_standby_knows_whom_the_dead_collector_knew() {
     let born_later = memory.left.iter().find(|left| left.load(Ordering::Relaxed) != 0).unwrap();
     born_later.fetch_add(1 << PID_BITS, Ordering::Relaxed);
     let mut family = memory.family();
+    family.recall();
     assert_eq!(family.living(), known - 1, "all but the one whose number another process has");
     family.signal(Signal::KILL);
     wait_for("all to be gone", || family.living() == 0);
@@ -405,7 +407,8 @@ fn the_descriptor_limit_is_put_back() {
     let low = Rlimit { current: Some(200), ..before };
     setrlimit(Resource::Nofile, low).unwrap();
     let mut memory = Memory::with_room(500);
-    let family = memory.family();
+    let mut family = memory.family();
+    family.recall();
     let raised = getrlimit(Resource::Nofile);
     drop(family);
     let after = getrlimit(Resource::Nofile);
@@ -586,6 +589,7 @@ fn families_beside_a_storm() {
         let mut memory = Memory::with_room(100);
         let mut family = memory.family();
         family.members.pidfds_left = if rounds % 2 == 0 { 100 } else { 5 };
+        family.members.limit_is_known = true;
         let run = shell.run();
         for _ in 0..3 {
             family.scan(&run, Whom::Family, None).unwrap();

@@ -15,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_si
 use super::{Parent, close_one_by_one, double_fork, last_errno};
 use crate::buffer::Buffer;
 use crate::file_id::same_place;
+use crate::stream::has_hung_up;
 
 /// Whether [`splice`] can move bytes into a pipe of another user's without blocking.
 pub const HAS_SPLICE: bool = true;
@@ -54,6 +55,22 @@ pub fn own_process() -> Result<Option<OwnedFd>, Errno> {
 /// Tells a process that its terminal has another size.
 pub(crate) fn tell_of_resize(process: &OwnedFd) {
     let _ = pidfd_send_signal(process, Signal::WINCH);
+}
+
+/// Sends a signal to the run. Where there is no descriptor of it, to nobody: its pid may be another process's by now.
+pub(crate) fn signal_run(process: Option<&OwnedFd>, _: Pid, signal: Signal) {
+    if let Some(process) = process {
+        let _ = pidfd_send_signal(process, signal);
+    }
+}
+
+/// Kills a helper whose end of the pipe is open, so that it lives.
+pub(crate) fn kill_helper(helper: Pid, pipe: &OwnedFd) {
+    if let Ok(process) = pidfd_open(helper, PidfdFlags::empty())
+        && !has_hung_up(pipe)
+    {
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
 }
 
 /// A bare `clone` without an exit signal: plain `wait()` does not see the child, and no `pthread_atfork` handler of the

@@ -7,7 +7,9 @@ use rustix::event::{PollFd, poll};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+
+use crate::stream::has_hung_up;
 
 use super::{Parent, close_one_by_one, double_fork};
 
@@ -43,6 +45,22 @@ pub fn own_process() -> Result<Option<OwnedFd>, Errno> {
 
 /// Without a descriptor of the process there is nobody to tell.
 pub(crate) fn tell_of_resize(_: &OwnedFd) {}
+
+/// Sends a signal to the run, and to its process group where it leads one.
+pub(crate) fn signal_run(_: Option<&OwnedFd>, run: Pid, signal: Signal) {
+    if getpgid(Some(run)) == Ok(run) {
+        let _ = kill_process_group(run, signal);
+    } else {
+        let _ = kill_process(run, signal);
+    }
+}
+
+/// Kills a helper whose end of the pipe is open, so that it lives.
+pub(crate) fn kill_helper(helper: Pid, pipe: &OwnedFd) {
+    if !has_hung_up(pipe) {
+        let _ = kill_process(helper, Signal::KILL);
+    }
+}
 
 /// A double fork: the helper becomes a child of init, which reaps it.
 pub(crate) fn fork(_: Parent) -> Result<Option<Pid>, Errno> {
