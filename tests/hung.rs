@@ -284,3 +284,33 @@ fn a_kept_lock_survives_either_helper() {
     // Nobody reads what it prints: SIGPIPE.
     wait_for("the writer", || are_gone(&[writer]));
 }
+
+/// Inside its namespace nothing but an exit of its own ends it.
+#[test]
+#[ignore = "needs root"]
+fn a_run_that_is_pid_1_is_ended() {
+    let inside = |script: &str, end: &str, settings: &[(&str, &str)]| {
+        let env = TestEnv::new();
+        let started = Instant::now();
+        let subject = env.subject(&["guarded"]);
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc"]).arg(subject.get_program()).arg("guarded");
+        command.env("SUBJECT_DIR", env.path("")).env("SCRIPT", script).env("END", end).envs(settings.iter().copied());
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        (env, status, started.elapsed())
+    };
+    for end in ["deaf", "forever", "blocked", "chatty"] {
+        let (env, status, took) = inside("sleep 100 &", end, &[("TIMEOUT", "300"), ("KILL_AFTER", "300")]);
+        let closing = env.closing_line();
+        println!("{end}: {status}, {took:?}, {closing}");
+        assert_eq!(status.code(), Some(137), "{end}");
+        assert!(closing.ends_with("run timed out after 0.300s: ended by SIGKILL"), "{end}: {closing}");
+        assert!((600..3000).contains(&took.as_millis()), "{end}: {took:?}");
+        assert!(!env.is_locked());
+    }
+    let (env, status, _) = inside("", "orderly", &[("TIMEOUT", "300")]);
+    assert!(status.success());
+    assert!(env.closing_line().contains("run timed out after 0.300s: then the run finished in"));
+    let (env, status, _) = inside("", "well", &[("TIMEOUT", "30000")]);
+    assert!(status.success() && env.closing_line().contains("run finished in"));
+}

@@ -101,10 +101,13 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) ->
     let (control_reader, control) = pipe()?;
     let (replies, replies_writer) = pipe()?;
     let process = sys::own_process()?.map(above_standard).transpose()?;
+    let is_pid_one = terms.timeout.is_some() && std::process::id() == 1;
+    let (end_reader, end_request) =
+        if is_pid_one { pipe().map(|(reader, writer)| (Some(reader), Some(writer)))? } else { (None, None) };
     let output = Output::new(log, originals, one_place, &mut |bytes| private.lend(bytes))?;
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
-    let run = RunLink { control: control_reader, replies: replies_writer, process };
+    let run = RunLink { control: control_reader, replies: replies_writer, process, end_request };
     let nonce = private.place(nonce);
     let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
@@ -118,7 +121,11 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) ->
     unsafe {
         std::ptr::drop_in_place(collector);
     }
-    Ok(Link::new(ends, control, replies, first?, no_terminal))
+    let link = Link::new(ends, control, replies, first?, no_terminal);
+    match end_reader.map(|request| link.end_on(request)).transpose() {
+        Ok(_) => Ok(link),
+        Err(error) => Err(io::Error::other(format!("the run is PID 1, and its timeout needs a thread: {error}"))),
+    }
 }
 
 /// A pipe, or a pseudo-terminal in the place of a terminal; why there is none, where there should be.

@@ -13,6 +13,7 @@ mod log_open;
 mod logger;
 mod outcome;
 mod parse;
+mod pid_one;
 mod pty;
 mod region;
 mod run;

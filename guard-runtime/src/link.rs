@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::descriptor::Descriptor;
+use crate::pid_one;
 
 /// Writes frames into a stream.
 pub(crate) struct FrameWriter {
@@ -81,6 +82,12 @@ impl Link {
     ) -> Self {
         let (control, replies) = (Descriptor::not_for_children(control), Descriptor::new(replies));
         Self { ends, control, replies, first_helper, no_terminal }
+    }
+
+    /// In a run that is PID 1.
+    pub(crate) fn end_on(&self, request: OwnedFd) -> std::io::Result<()> {
+        let copy = |descriptor: &Descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, 3);
+        pid_one::wait_for_request(request, copy(&self.control)?, copy(&self.replies)?)
     }
 
     /// A descriptor of its own for records, in the stream of standard output.

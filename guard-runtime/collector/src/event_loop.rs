@@ -34,6 +34,8 @@ pub struct RunLink {
     pub replies: OwnedFd,
     /// Tells of the run's death, where the kernel can.
     pub process: Option<OwnedFd>,
+    /// A run that is PID 1 ends on a byte of this: no signal would end it.
+    pub end_request: Option<OwnedFd>,
 }
 
 /// Everything a helper process owns, made before the fork.
@@ -108,6 +110,7 @@ impl Collector {
             run.map(|run| &run.control),
             run.map(|run| &run.replies),
             run.and_then(|run| run.process.as_ref()),
+            run.and_then(|run| run.end_request.as_ref()),
         ];
         let all = own.into_iter().flatten().chain(self.output.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {

@@ -279,6 +279,9 @@ impl Collector {
     fn signal(&mut self, signal: Signal) {
         if let Some(run) = self.run.as_ref().filter(|_| matches!(self.state, State::Running { .. })) {
             sys::signal_run(run.process.as_ref(), self.remains.limits.pid, signal);
+            if let Some(request) = run.end_request.as_ref().filter(|_| signal == Signal::KILL) {
+                let _ = rustix::io::write(request, b"E");
+            }
         }
         self.remains.family.signal(signal);
     }

@@ -54,6 +54,15 @@ pub(crate) fn guarded() -> ExitCode {
                 libc::signal(libc::SIGTERM, libc::SIG_IGN);
                 sleep();
             }
+            // Every signal, by the only thread of the program's own.
+            "blocked" => {
+                let mut all: libc::sigset_t = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+                loop {
+                    std::hint::spin_loop();
+                }
+            }
             "stopped" => {
                 libc::kill(libc::getpid(), libc::SIGSTOP);
                 sleep();
