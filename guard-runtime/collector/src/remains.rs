@@ -125,6 +125,22 @@ impl Display for Description<'_> {
     }
 }
 
+/// The processes of a run that lives.
+struct Others<'r>(&'r Remains);
+
+impl Display for Others<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = [0; 360];
+        let mut names = Buffer::new(&mut room);
+        self.0.family.names(&mut names);
+        match (self.0.found, names.is_empty()) {
+            (Err(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
+            (Ok(_), true) => f.write_str("it has no other process"),
+            (Ok(_), false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
+        }
+    }
+}
+
 /// `2h`, `1m 30s`, `2.500s`.
 struct Span(u64);
 
@@ -230,7 +246,7 @@ impl Collector {
         match stage {
             Stage::Terminating if self.shared.journal.stage_since() == 0 => {
                 self.scan(Whom::Family, None);
-                self.announce("SIGTERM");
+                self.announce(stage);
                 self.signal(Signal::TERM);
                 // A process that is stopped takes no other signal.
                 self.signal(Signal::CONT);
@@ -238,7 +254,7 @@ impl Collector {
             }
             Stage::Killing if self.shared.journal.stage_since() == 0 => {
                 self.scan(Whom::Family, Some(Signal::KILL));
-                self.announce("SIGKILL");
+                self.announce(stage);
                 self.signal(Signal::KILL);
                 self.shared.journal.set_stage_since(monotonic());
             }
@@ -249,29 +265,22 @@ impl Collector {
     }
 
     /// One line says what is about to be sent, to whom and why.
-    fn announce(&mut self, signal: &str) {
+    fn announce(&mut self, stage: Stage) {
         let Self { remains, output, state, .. } = self;
         let Limits { timeout, kill_after, .. } = remains.limits;
-        let is_running = state.has_run() && !state.is_dead();
-        let (kill_after, is_term) = (Span(kill_after), signal == "SIGTERM");
-        let description = remains.describe();
-        match (timeout, is_running) {
-            (Some(timeout), true) if is_term => output.note(
-                Severity::Warn,
-                format_args!(
-                    "the run takes longer than its timeout of {}: {signal}, and SIGKILL {kill_after} later; {description}",
-                    Span(timeout)
-                ),
+        let (timeout, kill_after) = (Span(timeout.unwrap_or_default()), Span(kill_after));
+        let (others, left) = (Others(remains), remains.describe());
+        let text = match (stage, matches!(state, State::Running { .. })) {
+            (Stage::Killing, true) => format_args!("SIGKILL, for the run goes on {kill_after} after SIGTERM; {others}"),
+            (Stage::Killing, false) => format_args!("SIGKILL, {kill_after} after SIGTERM: {left}"),
+            (_, true) => format_args!(
+                "the run takes longer than its timeout of {timeout}: SIGTERM, and SIGKILL {kill_after} later; {others}"
             ),
-            (_, true) => output.note(Severity::Warn, format_args!("the run goes on: {signal}; {description}")),
-            (_, false) if is_term => {
-                output.note(
-                    Severity::Warn,
-                    format_args!("{description}: {signal}, and SIGKILL {kill_after} later; the lock is kept meanwhile"),
-                );
+            (_, false) => {
+                format_args!("{left}: SIGTERM, and SIGKILL {kill_after} later; the lock is kept meanwhile")
             }
-            (_, false) => output.note(Severity::Warn, format_args!("{description}: {signal}")),
-        }
+        };
+        output.note(Severity::Warn, text);
         output.flush_log();
     }
 
