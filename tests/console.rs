@@ -280,7 +280,6 @@ fn console_full() {
 
 /// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
 #[test]
-#[ignore = "TRIALS A1: not mended yet"]
 fn a_child_that_makes_the_streams_non_blocking() {
     const LINES: u64 = 300_000;
     for console in ["file", "pipe", "slow pipe"] {

@@ -133,9 +133,8 @@ fn helpers() -> Vec<String> {
     let ours = std::process::id().to_string();
     let is_ours = |pid: &String| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(name, fields)| {
-            name.contains("(guard-") && fields.split(' ').nth(1) == Some(ours.as_str())
-        })
+        stat.rsplit_once(") ")
+            .is_some_and(|(name, fields)| name.contains("(guard-") && fields.split(' ').nth(1) == Some(ours.as_str()))
     };
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
     processes.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_ours).collect()

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
 use guard_collector::{
-    Collector, FamilyMemory, Journal, Limits, LogFile, MEMORY, Output, PerStdio, RunLink, Shared, Stdio, Stream,
-    StreamId, Survivors, same_place, sys,
+    Collector, FamilyMemory, HeldEnds, Journal, Limits, LogFile, MEMORY, Output, Parts, PerStdio, RunLink, Shared,
+    Stdio, Stream, StreamId, Survivors, same_place, sys,
 };
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::descriptor::above_standard;
@@ -98,6 +99,8 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) ->
         ends.push(end);
         stream
     });
+    let held_ends = ends.iter().flat_map(StreamEnd::descriptions).collect::<Vec<_>>();
+    let held_ends = HeldEnds::new(&held_ends);
     let (control_reader, control) = pipe()?;
     let (replies, replies_writer) = pipe()?;
     let process = sys::own_process()?.map(above_standard).transpose()?;
@@ -113,7 +116,8 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) ->
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
     let limits = terms.lend([ids.first().copied().flatten(), ids.get(1).copied().flatten()], &mut private);
     let streams = PerStdio { out: Some(out), err };
-    let collector = private.place(Collector::new(streams, output, nonce, memory, run, limits, family));
+    let parts = Parts { streams, held_ends, output, nonce, shared: memory, run, limits, family };
+    let collector = private.place(Collector::new(parts));
     let first = guard_collector::spawn(collector, [private.range(), shared.range()]);
     // The run's copies of the helpers' descriptors are closed with it, and then their memory goes.
     // SAFETY: it was placed there and not dropped; nothing else refers to it.
@@ -156,7 +160,11 @@ fn new_stream(
     };
     let copy = |stdio| original(stdio).map(OwnedFd::try_clone).transpose();
     let copies = PerStdio { out: copy(Stdio::Out)?, err: copy(Stdio::Err)? };
-    let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), serves, copies);
+    // `O_NONBLOCK`, once a child has set it on one of the two, is not the other's then.
+    let flags = if is_terminal { OFlags::RDWR } else { OFlags::WRONLY };
+    let second = (serves.out && serves.err).then(|| sys::opened_anew(&writer, flags)).flatten();
+    let second = second.map(above_standard).transpose()?;
+    let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), second, serves, copies);
     Ok((Stream::new(reader, stdio, is_terminal, &mut |bytes| memory.lend(bytes)), end))
 }
 

@@ -38,6 +38,8 @@ impl FrameWriter {
 /// The write end of one stream.
 pub(crate) struct StreamEnd {
     writer: FrameWriter,
+    /// A description of its own for standard error, where it serves both.
+    second: Option<Descriptor>,
     /// Which standard descriptors it takes the place of.
     serves: PerStdio<bool>,
     /// Where those led before; `None` where they were closed.
@@ -45,10 +47,25 @@ pub(crate) struct StreamEnd {
 }
 
 impl StreamEnd {
-    pub(crate) fn new(writer: FrameWriter, serves: PerStdio<bool>, originals: PerStdio<Option<OwnedFd>>) -> Self {
+    pub(crate) fn new(
+        writer: FrameWriter,
+        second: Option<OwnedFd>,
+        serves: PerStdio<bool>,
+        originals: PerStdio<Option<OwnedFd>>,
+    ) -> Self {
         let PerStdio { out, err } = originals;
         let originals = PerStdio { out: out.map(Descriptor::new), err: err.map(Descriptor::new) };
-        Self { writer, serves, originals }
+        Self { writer, second: second.map(Descriptor::new), serves, originals }
+    }
+
+    /// Every description through which it can be written to.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [Some(&self.writer.descriptor), self.second.as_ref()].into_iter().flatten().map(AsFd::as_fd)
+    }
+
+    /// What is to take the place of a standard descriptor.
+    fn description_for(&self, stdio: Stdio) -> &Descriptor {
+        self.second.as_ref().filter(|_| stdio == Stdio::Err).unwrap_or(&self.writer.descriptor)
     }
 
     /// As it is found in other processes.
@@ -115,7 +132,7 @@ impl Link {
     pub(crate) fn capture(&self) -> Result<(), Errno> {
         for end in &self.ends {
             for stdio in Stdio::ALL.into_iter().filter(|stdio| *end.serves.get(*stdio)) {
-                point_standard(stdio, &end.writer.descriptor)?;
+                point_standard(stdio, end.description_for(stdio))?;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
+use crate::blocking::HeldEnds;
 use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
@@ -24,6 +25,8 @@ use crate::window_size::follow_resize;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Between looks at whether somebody has made a stream non-blocking, while nothing is read.
+const CLEAR_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What leads to the run.
@@ -38,9 +41,30 @@ pub struct RunLink {
     pub end_request: Option<OwnedFd>,
 }
 
+/// What a collector is made of.
+pub struct Parts {
+    /// What is read.
+    pub streams: PerStdio<Option<Stream>>,
+    /// The streams' other ends.
+    pub held_ends: HeldEnds,
+    /// What is written.
+    pub output: Output,
+    /// By which records are told from printed text.
+    pub nonce: &'static Nonce,
+    /// Memory that all helpers share.
+    pub shared: Shared,
+    /// What leads to the run.
+    pub run: RunLink,
+    /// What ends a run that takes too long, and what becomes of its family.
+    pub limits: Limits,
+    /// Memory for that.
+    pub family: FamilyMemory<'static>,
+}
+
 /// Everything a helper process owns, made before the fork.
 pub struct Collector {
     streams: PerStdio<Option<Stream>>,
+    pub(crate) held_ends: HeldEnds,
     pub(crate) output: Output,
     decoder: Decoder<'static>,
     pub(crate) state: State,
@@ -65,19 +89,13 @@ struct Ready {
 
 impl Collector {
     /// Of a run that is about to start.
-    pub fn new(
-        streams: PerStdio<Option<Stream>>,
-        output: Output,
-        nonce: &'static Nonce,
-        shared: Shared,
-        run: RunLink,
-        limits: Limits,
-        memory: FamilyMemory<'static>,
-    ) -> Self {
-        let state = State::Running { control_is_lost: false };
-        let (decoder, started) = (Decoder::new(nonce), monotonic());
-        let (run, remains) = (Some(run), Remains::new(limits, memory, started));
-        Self { streams, output, decoder, state, shared, run, remains, wants_new_standby: false, started, standby: None }
+    pub fn new(parts: Parts) -> Self {
+        let (state, started) = (State::Running { control_is_lost: false }, monotonic());
+        let Parts { streams, held_ends, output, nonce, shared, run, limits, family } = parts;
+        let (run, remains) = (Some(run), Remains::new(limits, family, started));
+        let decoder = Decoder::new(nonce);
+        let (wants_new_standby, standby) = (false, None);
+        Self { streams, held_ends, output, decoder, state, shared, run, remains, wants_new_standby, started, standby }
     }
 
     /// The first helper's life: it keeps nothing of the run's, answers, and collects.
@@ -102,11 +120,12 @@ impl Collector {
     }
 
     fn close_foreign_descriptors(&self) {
-        let mut keep = [-1; 16];
+        let mut keep = [-1; 32];
         let run = self.run.as_ref();
         let own = [
             self.stream(Stdio::Out).and_then(Stream::reader),
             self.stream(Stdio::Err).and_then(Stream::reader),
+            self.held_ends.queue(),
             run.map(|run| &run.control),
             run.map(|run| &run.replies),
             run.and_then(|run| run.process.as_ref()),
@@ -122,6 +141,8 @@ impl Collector {
     /// Collects until a standby is forked, in which this returns.
     fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
+        sys::ask_for_short_slice();
+        self.held_ends.take_copies();
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -153,12 +174,13 @@ impl Collector {
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
-                let Self { streams, output, decoder, .. } = self;
+                let Self { streams, held_ends, output, decoder, .. } = self;
                 if let Some(stream) = streams.get_mut(stdio)
                     // A terminal that has nothing more says so only when it is read.
                     && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
                 {
                     read = true;
+                    held_ends.make_blocking();
                     filled |= stream.read(decoder, output);
                 }
             }
@@ -228,9 +250,13 @@ impl Collector {
             self.state.has_run() && self.streams.iter().flatten().any(|stream| stream.terminal().is_some());
         let timeout = match self.state {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
+            _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
             _ if asks_for_size || !watches.streams => Some(LOOK_AGAIN),
             _ => None,
         };
+        if !watches.streams {
+            self.held_ends.make_blocking();
+        }
         let due = self.remains.next_look(self.shared.journal, self.state);
         let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
         let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
@@ -292,6 +318,7 @@ impl Collector {
 
     /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
     fn write_closing_line(&mut self) {
+        self.held_ends.release();
         let Self { streams, decoder, output, .. } = self;
         streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
         self.read_closing_line();

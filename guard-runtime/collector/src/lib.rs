@@ -16,6 +16,7 @@
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
 mod ansi;
+mod blocking;
 mod buffer;
 mod console;
 mod event_loop;
@@ -45,8 +46,9 @@ mod window_size;
 
 use core::ops::Range;
 
+pub use blocking::HeldEnds;
 pub use buffer::Buffer;
-pub use event_loop::{Collector, RunLink};
+pub use event_loop::{Collector, Parts, RunLink};
 pub use family::{FamilyMemory, StreamId};
 pub use file_id::{FileId, same_place};
 pub use journal::{Journal, Shared};

@@ -49,6 +49,7 @@ impl Collector {
     #[must_use]
     pub(crate) fn fork_standby(&mut self) -> Option<Role> {
         let collector = getpid();
+        self.held_ends.drop_copies();
         let error = match sys::pipe() {
             Ok((pipe, writer)) => {
                 let _blocked = Blocked::all();
@@ -79,6 +80,7 @@ impl Collector {
         if let Some(role) = self.fork_standby() {
             return Some(role);
         }
+        self.held_ends.take_copies();
         let text = format_args!("the collector's standby was killed; nothing is missing, another one takes its place");
         self.output.note(Severity::Warn, text);
         self.output.flush();

@@ -6,13 +6,17 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use rustix::event::{PollFd, poll};
-use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags, RawDir, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
-use super::{Parent, close_one_by_one, double_fork, last_errno};
+use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno};
 use crate::buffer::Buffer;
 use crate::file_id::same_place;
 use crate::stream::has_hung_up;
@@ -151,6 +155,63 @@ pub fn opened_anew(place: impl AsFd, flags: OFlags) -> Option<OwnedFd> {
     let path = CStr::from_bytes_until_nul(&path).ok()?;
     let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     same_place(place, &own).then_some(own)
+}
+
+/// The reading end of a socket with descriptors in its queue (unix(7), `SCM_RIGHTS`). `None` where a sandbox forbids sockets.
+pub fn queue_of(ends: &[BorrowedFd<'_>]) -> Option<OwnedFd> {
+    let (reader, writer) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut message = SendAncillaryBuffer::new(&mut room);
+    let fits = message.push(SendAncillaryMessage::ScmRights(ends));
+    (fits && sendmsg(&writer, &[IoSlice::new(&[0])], &mut message, SendFlags::empty()).is_ok()).then_some(reader)
+}
+
+/// The descriptors in a socket's queue, which it keeps or loses.
+pub(crate) fn ends_in(queue: &OwnedFd, look: Look) -> Ends {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut message = RecvAncillaryBuffer::new(&mut room);
+    let flags = match look {
+        Look::Copy => RecvFlags::PEEK,
+        Look::Remove => RecvFlags::empty(),
+    };
+    let flags = flags | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let mut ends = [None, None];
+    if recvmsg(queue, &mut [IoSliceMut::new(&mut [0])], &mut message, flags).is_ok() {
+        let descriptors = message.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        });
+        for (slot, descriptor) in ends.iter_mut().zip(descriptors.flatten()) {
+            *slot = Some(descriptor);
+        }
+    }
+    ends
+}
+
+/// On a busy machine this process then runs soon after it is woken: since Linux 6.12 `sched_runtime` is the time slice of
+/// an ordinary task (a tenth of a millisecond at least). An older kernel ignores it, a sandbox may refuse it.
+#[allow(unsafe_code)]
+pub(crate) fn ask_for_short_slice() {
+    /// `struct sched_attr` of `sched_setattr(2)`.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    /// Both are kept: there is a flag for the policy, and the niceness has to be given again.
+    const KEEP_POLICY: u64 = 8;
+    let Ok(nice) = rustix::process::getpriority_process(None) else { return };
+    let size = size_of::<Attributes>() as u32;
+    let (runtime, flags) = (100_000, KEEP_POLICY);
+    let attributes = Attributes { size, policy: 0, flags, nice, priority: 0, runtime, deadline: 0, period: 0 };
+    // SAFETY: reads as many bytes as `size` says, which are the structure's.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
 /// A process's name as ps(1) and top(1) show it; at most 15 bytes (prctl(2), `PR_SET_NAME`).

@@ -1,6 +1,7 @@
 //! The kernel: what differs between systems. `linux.rs` has what Linux offers, `portable.rs` the same functions for every
 //! other Unix; `--cfg guard_portable` selects the latter on Linux too, so that it can be tested there.
 
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -21,6 +22,17 @@ pub enum Parent {
     /// The caller's parent's: so every helper of a run is a child of the run, none of another helper, and no death
     /// among them hands a process to a subreaper whose `wait` loop it would keep from ending.
     CallersParent,
+}
+
+/// The descriptors in a socket's queue.
+pub(crate) type Ends = [Option<OwnedFd>; 2];
+
+/// What a look at them does.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is no queue"))]
+pub(crate) enum Look {
+    Copy,
+    Remove,
 }
 
 /// Ends a helper at once: no `atexit` handler, no destructor.

@@ -4,14 +4,14 @@ use core::ffi::CStr;
 use core::ops::Range;
 
 use rustix::event::{PollFd, poll};
-use rustix::fd::{AsFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 use crate::stream::has_hung_up;
 
-use super::{Parent, close_one_by_one, double_fork};
+use super::{Ends, Look, Parent, close_one_by_one, double_fork};
 
 /// Whether [`splice`] can move bytes into a pipe of another user's without blocking.
 pub const HAS_SPLICE: bool = false;
@@ -81,6 +81,19 @@ pub(crate) fn close_range(first: RawFd, last: RawFd) {
 pub fn opened_anew(_: impl AsFd, _: OFlags) -> Option<OwnedFd> {
     None
 }
+
+/// A socket's queue cannot be looked into here without taking out what it holds.
+pub fn queue_of(_: &[BorrowedFd<'_>]) -> Option<OwnedFd> {
+    None
+}
+
+/// There is no such queue here.
+pub(crate) fn ends_in(_: &OwnedFd, _: Look) -> Ends {
+    [None, None]
+}
+
+/// Time slices cannot be chosen here.
+pub(crate) fn ask_for_short_slice() {}
 
 /// A process cannot be renamed here.
 pub(crate) fn set_name(_: &CStr) {}
