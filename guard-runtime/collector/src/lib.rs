@@ -20,28 +20,38 @@ mod blocking;
 mod buffer;
 mod console;
 mod event_loop;
+mod exit_status;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
 mod family;
 #[cfg(not(all(target_os = "linux", not(guard_portable))))]
 #[path = "family_portable.rs"]
 mod family;
 mod file_id;
+mod held_console;
 mod held_lock;
+mod hook;
 mod journal;
+mod json;
 mod lines;
 mod log_file;
+mod metrics;
+mod moment;
 mod output;
 mod process;
 pub mod protocol;
 mod remains;
+mod replace;
+mod report;
 mod signals;
 mod stage;
 mod stamp;
 mod standby;
 mod state;
+mod status;
 mod stdio;
 mod stream;
 pub mod sys;
+mod usage;
 mod window_size;
 
 use core::ops::Range;
