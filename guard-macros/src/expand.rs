@@ -264,7 +264,8 @@ fn config(args: &Args, runtime: &TokenStream) -> TokenStream {
     };
     let at_lock = respanned(runtime, lock.span());
     let differ = quote_spanned!(lock.span()=> const _: () = #at_lock::__private::differ(#lock, #log););
-    let settings = args.given.iter().filter(|argument| !matches!(argument.kind, Kind::Template | Kind::Crate));
+    let is_setting = |argument: &&Argument| !["lock", "log", "crate"].iter().any(|key| argument.key == key);
+    let settings = args.given.iter().filter(is_setting);
     let calls = settings.map(|argument| {
         let (method, value) = (&argument.key, constant(argument, runtime));
         quote!(.#method(#value))
@@ -282,7 +283,9 @@ fn constant(argument: &Argument, runtime: &TokenStream) -> TokenStream {
         quote_spanned!(span=> #runtime::__private::#checker(#value))
     };
     let (of_type, checked) = match kind {
+        Kind::Template if key == "metrics" => (quote!(&::core::primitive::str), check("metrics")),
         Kind::Template => (quote!(&::core::primitive::str), check("path")),
+        Kind::Command => (quote!(&::core::primitive::str), check("command")),
         Kind::Size => {
             let number = matches!(value, Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
             let of_number = number.then(|| quote_spanned!(span=> ::<::core::primitive::u64>));

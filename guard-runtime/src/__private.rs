@@ -20,13 +20,36 @@ pub fn start(config: &Config) -> Guard {
     })
 }
 
-/// Checks the path template of `lock` or `log`; a mistake is a compile error.
+/// Checks the path template of `lock`, `log` or `status`; a mistake is a compile error.
 #[track_caller]
 pub const fn path(template: &'static str) -> &'static str {
     match path_template::check(template) {
         Ok(()) => template,
         Err(wrong) => panic!("{}", wrong),
     }
+}
+
+/// Checks the path template of `metrics`.
+#[track_caller]
+pub const fn metrics(template: &'static str) -> &'static str {
+    let Some((_, b".prom")) = path(template).as_bytes().split_last_chunk() else {
+        panic!("node_exporter reads files whose name ends in .prom: end the path so");
+    };
+    template
+}
+
+/// Checks a command.
+#[track_caller]
+pub const fn command(text: &'static str) -> &'static str {
+    let bytes = text.as_bytes();
+    let (mut at, mut is_blank) = (0, true);
+    while at < bytes.len() {
+        assert!(bytes[at] != 0, "a command cannot have a NUL byte in it");
+        is_blank &= bytes[at].is_ascii_whitespace();
+        at += 1;
+    }
+    assert!(!is_blank, "an empty command does nothing: leave `on_end` out");
+    text
 }
 
 /// Checks that `lock` is not the log.

@@ -54,6 +54,17 @@ pub struct Config {
     pub(crate) timeout: Option<Duration>,
     pub(crate) kill_after: Option<Duration>,
     pub(crate) survivors: Survivors,
+    pub(crate) status: Option<String>,
+    pub(crate) metrics: Option<String>,
+    pub(crate) on_end: Option<String>,
+}
+
+/// The files of a run, their templates filled in.
+pub(crate) struct Paths {
+    pub(crate) lock: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) status: Option<PathBuf>,
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 impl Config {
@@ -82,6 +93,9 @@ impl Config {
             timeout: None,
             kill_after: None,
             survivors: Survivors::Hold,
+            status: None,
+            metrics: None,
+            on_end: None,
         }
     }
 
@@ -169,6 +183,27 @@ impl Config {
         self
     }
 
+    /// The path template of a JSON file that says whether the run goes on, how it ended, and when one last succeeded;
+    /// replaced as a whole at the start and at the end, also where the run was killed. Default: none.
+    pub fn status(mut self, path: impl Into<String>) -> Self {
+        self.status = Some(path.into());
+        self
+    }
+
+    /// The path template of the same for Prometheus, read by `node_exporter`'s textfile collector: its name must end in
+    /// `.prom`. Default: none.
+    pub fn metrics(mut self, path: impl Into<String>) -> Self {
+        self.metrics = Some(path.into());
+        self
+    }
+
+    /// A command for `/bin/sh -c`, run once log, status and metrics say how the run ended and the lock is free, also where
+    /// the run was killed. Default: none. The attribute's documentation says what it is told, and what it may do.
+    pub fn on_end(mut self, command: impl Into<String>) -> Self {
+        self.on_end = Some(command.into());
+        self
+    }
+
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
@@ -179,7 +214,7 @@ impl Config {
     }
 
     /// Fills the templates in.
-    pub(crate) fn paths(&self) -> Result<(PathBuf, PathBuf), StartError> {
+    pub(crate) fn paths(&self) -> Result<Paths, StartError> {
         if self.backups > Self::MAX_BACKUPS || self.max_size == 0 {
             let Self { backups, max_size, .. } = self;
             let what = format!("backups must be 0 to 999 (it is {backups}), max_size at least 1 (it is {max_size})");
@@ -207,7 +242,24 @@ impl Config {
             );
             return Err(StartError::Argument { what });
         }
-        Ok((lock, log))
+        let optional = |name, template: &Option<String>| {
+            let Some(template) = template else { return Ok(None) };
+            let path = expand(name, template)?;
+            if names_the_log(&resolved(&path), &resolved(&log)) || resolved(&path) == resolved(&lock) {
+                let what = format!(
+                    "{name} = {}: names the lock, the log or a backup; give it a file of its own",
+                    path.display()
+                );
+                return Err(StartError::Argument { what });
+            }
+            Ok(Some(path))
+        };
+        let (status, metrics) = (optional("status", &self.status)?, optional("metrics", &self.metrics)?);
+        if let Some(path) = metrics.as_ref().filter(|path| path.extension().is_none_or(|ending| ending != "prom")) {
+            let what = format!("metrics = {}: node_exporter reads files whose name ends in .prom", path.display());
+            return Err(StartError::Argument { what });
+        }
+        Ok(Paths { lock, log, status, metrics })
     }
 }
 
@@ -263,6 +315,16 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file of `status` or `metrics` cannot be used.
+    #[non_exhaustive]
+    Report {
+        /// Which of the two.
+        argument: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused a process, a pipe or a descriptor: a run fails closed rather than run unlogged.
     Capture(io::Error),
 }
@@ -292,6 +354,9 @@ impl fmt::Display for StartError {
             Self::Log { path, source } => {
                 write!(f, "cannot open the log {}: {source}; {}", path.display(), remedy(source))
             }
+            Self::Report { argument, path, source } => {
+                write!(f, "cannot use the {argument} file {}: {source}; {}", path.display(), remedy(source))
+            }
             Self::Capture(source) => write!(f, "cannot start the log's collector: {source}; {}", remedy(source)),
         }
     }
@@ -300,7 +365,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Log { source, .. } | Self::Capture(source) => Some(source),
+            Self::Log { source, .. } | Self::Report { source, .. } | Self::Capture(source) => Some(source),
             Self::Lock(error) => Some(error),
             Self::Held(_) | Self::Stuck { .. } | Self::Active | Self::Argument { .. } => None,
         }

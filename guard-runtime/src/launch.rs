@@ -8,7 +8,7 @@ use std::time::Duration;
 use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
 use guard_collector::{
     Collector, FamilyMemory, HeldEnds, Journal, Limits, LogFile, MEMORY, Output, Parts, PerStdio, RunLink, Shared,
-    Stdio, Stream, StreamId, Survivors, same_place, sys,
+    Stdio, Stream, StreamId, Survivors, VerdictMemory, same_place, sys,
 };
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use crate::descriptor::above_standard;
 use crate::link::{FrameWriter, Link, StreamEnd};
 use crate::pty;
 use crate::region::Region;
+use crate::verdict::Plan;
 
 /// Room in a stream's pipe: the job goes on printing while the collector is busy.
 const PIPE_ROOM: usize = 1024 * 1024;
@@ -78,12 +79,14 @@ fn micros(duration: Duration) -> u64 {
 ///
 /// # Errors
 /// Whatever the system refuses: a pipe (`EMFILE`, `ENFILE`), memory (`ENOMEM`), the fork (`EAGAIN`, `ENOMEM`).
-pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) -> io::Result<Link> {
+pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>, plan: Plan) -> io::Result<Link> {
     let originals = PerStdio { out: original(rustix::stdio::stdout())?, err: original(rustix::stdio::stderr())? };
     let one_place = same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
     // What a collector is made of beside what it is lent; a page is more than that takes.
-    let mut private = Region::private(MEMORY + FamilyMemory::PRIVATE + terms.size() + size_of::<Collector>() + 4096)?;
-    let mut shared = Region::shared(size_of::<Journal>() + CLOSING_CAPACITY + FamilyMemory::SHARED + 4096)?;
+    let lent = MEMORY + FamilyMemory::PRIVATE + terms.size() + plan.memory();
+    let mut private = Region::private(lent + size_of::<Collector>() + 4096)?;
+    let lent = CLOSING_CAPACITY + FamilyMemory::SHARED;
+    let mut shared = Region::shared(lent + size_of::<Journal>() + size_of::<VerdictMemory>() + 4096)?;
     let mut no_terminal = None;
     let mut stream = |stdio, serves| new_stream(stdio, &originals, serves, &mut no_terminal, &mut private);
     let only = |stdio| PerStdio { out: stdio == Stdio::Out, err: stdio == Stdio::Err };
@@ -116,7 +119,8 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>) ->
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
     let limits = terms.lend([ids.first().copied().flatten(), ids.get(1).copied().flatten()], &mut private);
     let streams = PerStdio { out: Some(out), err };
-    let parts = Parts { streams, held_ends, output, nonce, shared: memory, run, limits, family };
+    let verdict = plan.lend(&mut private, &mut shared);
+    let parts = Parts { streams, held_ends, output, nonce, shared: memory, run, limits, family, verdict };
     let collector = private.place(Collector::new(parts));
     let first = guard_collector::spawn(collector, [private.range(), shared.range()]);
     // The run's copies of the helpers' descriptors are closed with it, and then their memory goes.

@@ -5,6 +5,7 @@ compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only
 
 mod config;
 mod descriptor;
+mod environment;
 mod fork;
 mod launch;
 mod link;
@@ -17,6 +18,8 @@ mod pid_one;
 mod pty;
 mod region;
 mod run;
+mod usage;
+mod verdict;
 
 pub use config::{Config, StartError};
 pub use guard_collector::Survivors;

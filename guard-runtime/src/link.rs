@@ -139,8 +139,10 @@ impl Link {
     }
 
     /// Ends the run: puts the standard descriptors back, tells the collector how the run ended and waits until log and
-    /// console have everything. Returns at once where no helper is left.
-    pub(crate) fn finish(self, closing_line: &[u8]) {
+    /// console have everything; then releases the lock, and waits for a command that is to be run after that. Returns at
+    /// once where no helper is left.
+    pub(crate) fn finish(self, closing_line: &[u8], unlock: impl FnOnce()) {
+        let unlock = RunOnDrop(Some(unlock));
         self.restore();
         let Self { ends, control, replies, first_helper, .. } = self;
         if !control.is_ours() || !replies.is_ours() {
@@ -149,8 +151,12 @@ impl Link {
         }
         drop(ends);
         let _ = send(&control, closing_line);
+        let mut reply = next_reply(&replies);
+        drop(unlock);
         drop(control);
-        let reply = next_reply(&replies);
+        if reply == Some(Reply::Stands) {
+            reply = next_reply(&replies);
+        }
         let mut helpers = [PollFd::new(&replies, PollFlags::IN)];
         if reply != Some(Reply::Lingers) {
             // The end of both helpers, which is not waited for without end: one may be stopped.
@@ -177,6 +183,17 @@ impl Link {
                     _ => close_standard(stdio),
                 }
             }
+        }
+    }
+}
+
+/// Calls it at the latest when it is dropped.
+struct RunOnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for RunOnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            run();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Memory for the helpers, mapped before the fork: all that they keep of it.
 
+use std::ffi::c_char;
 use std::io;
 use std::ops::Range;
 use std::ptr::null_mut;
@@ -50,6 +51,14 @@ impl Region {
         // SAFETY: mapped and lent once. It is not unmapped in a helper, and in the run only when what it was lent to is gone
         // (`launch`).
         unsafe { std::slice::from_raw_parts_mut(place, bytes) }
+    }
+
+    /// Room for so many pointers, all null.
+    #[allow(unsafe_code)]
+    pub(crate) fn lend_pointers(&mut self, count: usize) -> &'static mut [*const c_char] {
+        let place = self.take(count * size_of::<*const c_char>()).cast();
+        // SAFETY: as in `lend`; a mapping's zeroes are null pointers.
+        unsafe { std::slice::from_raw_parts_mut(place, count) }
     }
 
     /// Moves a value there. Whoever unmaps the region drops it first.

@@ -16,9 +16,11 @@ use crate::remains::{Limits, Remains};
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
 use crate::state::{Action, Event, State};
+use crate::status::RunState;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::{self, Stream};
 use crate::sys::{self, exit};
+use crate::verdict::Verdict;
 use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
@@ -59,6 +61,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Memory for that.
     pub family: FamilyMemory<'static>,
+    /// What tells how the run ended.
+    pub verdict: Verdict,
 }
 
 /// Everything a helper process owns, made before the fork.
@@ -75,6 +79,7 @@ pub struct Collector {
     /// The one that there is has no copy of the lock.
     pub(crate) wants_new_standby: bool,
     started: u64,
+    pub(crate) verdict: Verdict,
     /// The standby lives as long as somebody reads the other end.
     pub(crate) standby: Option<OwnedFd>,
 }
@@ -91,11 +96,24 @@ impl Collector {
     /// Of a run that is about to start.
     pub fn new(parts: Parts) -> Self {
         let (state, started) = (State::Running { control_is_lost: false }, monotonic());
-        let Parts { streams, held_ends, output, nonce, shared, run, limits, family } = parts;
+        let Parts { streams, held_ends, output, nonce, shared, run, limits, family, verdict } = parts;
         let (run, remains) = (Some(run), Remains::new(limits, family, started));
         let decoder = Decoder::new(nonce);
         let (wants_new_standby, standby) = (false, None);
-        Self { streams, held_ends, output, decoder, state, shared, run, remains, wants_new_standby, started, standby }
+        Self {
+            streams,
+            held_ends,
+            output,
+            decoder,
+            state,
+            shared,
+            run,
+            remains,
+            wants_new_standby,
+            started,
+            verdict,
+            standby,
+        }
     }
 
     /// The first helper's life: it keeps nothing of the run's, answers, and collects.
@@ -131,7 +149,7 @@ impl Collector {
             run.and_then(|run| run.process.as_ref()),
             run.and_then(|run| run.end_request.as_ref()),
         ];
-        let all = own.into_iter().flatten().chain(self.output.descriptors());
+        let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {
             *slot = descriptor.as_raw_fd();
         }
@@ -146,6 +164,9 @@ impl Collector {
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
+        if matches!(self.state, State::Running { .. }) {
+            self.verdict.start(&mut self.output);
+        }
         loop {
             if mem::take(&mut self.wants_new_standby)
                 && let Some(role) = self.renew_standby()
@@ -158,7 +179,11 @@ impl Collector {
             if self.state == State::Lingering {
                 self.close_idle_consoles();
                 // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
-                if self.all_streams_ended() && self.console_is_done() && self.remains_are_over() {
+                if self.all_streams_ended()
+                    && self.console_is_done()
+                    && self.remains_are_over()
+                    && self.verdict.hook_is_over()
+                {
                     self.on(Event::NothingLeft);
                 }
             }
@@ -183,6 +208,9 @@ impl Collector {
                     held_ends.make_blocking();
                     filled |= stream.read(decoder, output);
                 }
+            }
+            if self.verdict.look_at_hook(&mut self.output) {
+                self.on(Event::HookEnded);
             }
             self.output.flush();
             self.tell_standby_of_rotation();
@@ -211,6 +239,20 @@ impl Collector {
                     self.write_closing_line();
                     self.on(Event::LineStands);
                 }
+                Action::TellVerdict => self.verdict.tell(self.shared.reason(), &mut self.output),
+                Action::AskToUnlock => {
+                    if self.verdict.has_hook() {
+                        self.output.flush();
+                        self.reply(Reply::Stands);
+                    } else {
+                        self.on(Event::NoHook);
+                    }
+                }
+                Action::StartHook => {
+                    if !self.verdict.start_hook(self.shared.reason(), &mut self.output) {
+                        self.on(Event::HookEnded);
+                    }
+                }
                 Action::OweConsole => {
                     self.output.flush();
                     self.output.owe_what_waits();
@@ -231,6 +273,7 @@ impl Collector {
         let run = self.run.as_ref();
         let stream = |stdio| self.stream(stdio).and_then(Stream::reader).filter(|_| watches.streams);
         let consoles = self.output.stalled();
+        let [hook_output, hook_end] = self.verdict.hook_descriptors();
         // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
         let watched = [
             (run.map(|run| &run.control).filter(|_| watches.control), input),
@@ -240,6 +283,8 @@ impl Collector {
             (stream(Stdio::Err), input),
             (consoles.out, PollFlags::OUT),
             (consoles.err, PollFlags::OUT),
+            (hook_output, input),
+            (hook_end, input),
         ];
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
             Some(descriptor) => PollFd::new(descriptor, flags),
@@ -251,7 +296,7 @@ impl Collector {
         let timeout = match self.state {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
             _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
-            _ if asks_for_size || !watches.streams => Some(LOOK_AGAIN),
+            _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
             _ => None,
         };
         if !watches.streams {
@@ -281,6 +326,8 @@ impl Collector {
             self.look_at_death();
         } else if ready.control.contains(PollFlags::IN) {
             self.on(Event::RunTold);
+        } else if self.state == State::Unlocking && !ready.control.is_empty() {
+            self.on(Event::Unlocked);
         } else if !ready.control.is_empty() {
             // Closed without a word. Where nothing else tells of a death, that is one.
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
@@ -323,29 +370,31 @@ impl Collector {
         streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
         self.read_closing_line();
         let (time, is_first) = self.shared.journal.closing_time(self.output.next_stamp(stamp::now()));
-        let (line, _) = self.shared.closing_line();
-        match line.split_first() {
-            Some((&severity, text)) if !self.shared.journal.timed_out() => {
-                let severity = Severity::from_byte(severity).unwrap_or(Severity::Error);
-                self.output.closing_line(severity, text, time, is_first);
-            }
-            Some((_, text)) => {
-                let text = text.strip_prefix(b"guard_runtime: ").unwrap_or(text);
-                let text = core::str::from_utf8(text).unwrap_or_default();
-                let timeout = self.remains.timeout();
+        let told = self.shared.told();
+        let elapsed = monotonic().saturating_sub(self.started);
+        let dead = self.run.as_ref().filter(|_| self.state.is_dead()).and_then(|run| run.process.as_ref());
+        let timed_out = self.shared.journal.timed_out();
+        let settled = self.verdict.settle(told.as_ref().map(|(_, told, _)| told), dead, elapsed, timed_out);
+        let timeout = self.remains.timeout();
+        match told.filter(|_| settled.was_told) {
+            Some((severity, _, text)) if !timed_out => self.output.closing_line(severity, text, time, is_first),
+            Some((_, _, text)) => {
+                let text =
+                    core::str::from_utf8(text.strip_prefix(b"guard_runtime: ").unwrap_or(text)).unwrap_or_default();
                 let text = format_args!("run timed out after {timeout}: then the {text}");
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
-            None if self.shared.journal.timed_out() => {
-                let (timeout, signal) = (self.remains.timeout(), self.shared.journal.stage_at_death().last_signal());
+            None if timed_out => {
+                let signal = self.shared.journal.stage_at_death().last_signal();
                 let text = format_args!("run timed out after {timeout}: ended by {signal}");
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
             None => {
-                let micros = monotonic().saturating_sub(self.started);
-                let (seconds, millis) = (micros / 1_000_000, micros / 1_000 % 1_000);
-                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: killed or aborted");
-                self.output.closing_note(Severity::Error, text, time, is_first);
+                let (seconds, millis) = (settled.elapsed.0 / 1_000_000, settled.elapsed.0 / 1_000 % 1_000);
+                let is_well = settled.state == RunState::Succeeded;
+                let severity = if is_well { Severity::Warn } else { Severity::Error };
+                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: {settled}");
+                self.output.closing_note(severity, text, time, is_first);
             }
         }
         self.output.flush_log();
@@ -379,7 +428,7 @@ impl Collector {
         self.name_remains();
         // From here on the run does not hold its lock, or will not for long.
         self.shared.journal.note_death(stamp::now());
-        if self.all_streams_ended() && self.remains_are_over() {
+        if self.all_streams_ended() && self.remains_are_over() && self.verdict.hook_is_over() {
             if self.console_is_done() {
                 // Its end overlaps with ours.
                 self.end_standby();
@@ -389,6 +438,7 @@ impl Collector {
             self.reply(Reply::Lingers);
         }
         self.run = None;
+        self.verdict.release();
     }
 
     fn reply(&self, reply: Reply) {

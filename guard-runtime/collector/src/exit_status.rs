@@ -61,7 +61,7 @@ impl fmt::Display for Ended {
 
 /// A signal's name; of one without a name, its number.
 #[derive(Clone, Copy, Debug)]
-pub struct SignalName(pub i32);
+pub(crate) struct SignalName(pub i32);
 
 impl fmt::Display for SignalName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,7 +102,7 @@ const REAPED_WITHIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// How the process behind `pidfd` ended, once poll(2) has said that it did. `pid` is its number as /proc shows it.
 /// Takes up to 100 ms where it is a zombie that we may not look at.
-pub fn of(pidfd: BorrowedFd<'_>, pid: Pid) -> Ended {
+pub(crate) fn of(pidfd: BorrowedFd<'_>, pid: Pid) -> Ended {
     match ask(pidfd) {
         Ok(Some(ended)) => return ended,
         Ok(None) => {}
@@ -227,7 +227,7 @@ fn is_there(pidfd: BorrowedFd<'_>) -> bool {
 
 /// How often the kernel has killed something in our control group, or below it, for want of memory. `None` where there
 /// is no group that counts: none at all, or the machine's root group. The collector is in the group of the run.
-pub fn out_of_memory_kills() -> Option<u64> {
+pub(crate) fn out_of_memory_kills() -> Option<u64> {
     let mut groups = [0; 4096];
     let length = read_small(c"/proc/self/cgroup", &mut groups)?;
     let groups = groups.get(..length)?;

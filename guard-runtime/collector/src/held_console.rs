@@ -13,11 +13,11 @@ use rustix::io::Errno;
 use crate::buffer::Buffer;
 
 /// More is not held back: the disk is not ours.
-pub const LARGEST: u64 = 1024 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 1024 * 1024 * 1024;
 
 /// The file. Its size is what was held back in all, its offset what of that was shown.
 #[derive(Debug)]
-pub struct HeldConsole {
+pub(crate) struct HeldConsole {
     file: OwnedFd,
 }
 
@@ -27,7 +27,7 @@ impl HeldConsole {
     ///
     /// # Errors
     /// As open(2).
-    pub fn create(directory: BorrowedFd<'_>, run: u64) -> Result<Self, Errno> {
+    pub(crate) fn create(directory: BorrowedFd<'_>, run: u64) -> Result<Self, Errno> {
         #[cfg(target_os = "linux")]
         {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -51,12 +51,12 @@ impl HeldConsole {
     }
 
     /// The file, for the list of descriptors that a helper keeps.
-    pub fn descriptor(&self) -> &OwnedFd {
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
         &self.file
     }
 
     /// Bytes that were held back and not shown yet.
-    pub fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         let size = self.size();
         // Past the end: a helper died between the two steps of `start_over`, and all was shown.
         size.saturating_sub(seek(&self.file, SeekFrom::Current(0)).unwrap_or(size))
@@ -67,7 +67,7 @@ impl HeldConsole {
     ///
     /// # Errors
     /// As pwrite(2), where none was taken.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let size = self.size();
         let room = usize::try_from(LARGEST.saturating_sub(size)).unwrap_or(usize::MAX);
         let mut rest = bytes.get(..room.min(bytes.len())).unwrap_or_default();
@@ -94,7 +94,7 @@ impl HeldConsole {
     ///
     /// # Errors
     /// Of `show`, and of read(2).
-    pub fn show(
+    pub(crate) fn show(
         &mut self,
         buffer: &mut [u8],
         mut show: impl FnMut(&[u8]) -> Result<usize, Errno>,
@@ -126,7 +126,7 @@ impl HeldConsole {
     }
 
     /// Forgets what was held back: the run ended well. The disk has its room again.
-    pub fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.start_over();
     }
 

@@ -16,19 +16,19 @@ use crate::exit_status::Ended;
 use crate::moment::{Moment, Seconds};
 
 /// Microseconds that a hook has; then it is killed.
-pub const TIMEOUT: u64 = 30_000_000;
+pub(crate) const TIMEOUT: u64 = 30_000_000;
 
 /// `GUARD_DETAIL` is cut to so many bytes.
 const LONGEST_DETAIL: usize = 4096;
 
 /// What the hook is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict<'a> {
+pub(crate) struct Verdict<'a> {
     /// A state's word, or `stuck`.
     pub state: &'a str,
     /// What is known of the reason; empty where nothing is.
     pub detail: &'a [u8],
-    /// As `State::hook_code` says.
+    /// As `RunState::hook_code` says.
     pub exit_code: i32,
     /// The signal that ended the run.
     pub signal: Option<i32>,
@@ -47,7 +47,7 @@ pub struct Verdict<'a> {
 }
 
 /// Room for the variables of any verdict: two paths of the greatest length, the detail, and the rest.
-pub const VERDICT_ROOM: usize = 3 * 4096 + 1024;
+pub(crate) const VERDICT_ROOM: usize = 3 * 4096 + 1024;
 
 /// How many variables there are.
 const VERDICT_VARIABLES: usize = 10;
@@ -57,7 +57,7 @@ impl Verdict<'_> {
     ///
     /// # Errors
     /// Where `out` is full; it never is with [`VERDICT_ROOM`] bytes.
-    pub fn write(&self, out: &mut Buffer<'_>) -> fmt::Result {
+    pub(crate) fn write(&self, out: &mut Buffer<'_>) -> fmt::Result {
         write!(out, "GUARD_STATE={}\0GUARD_DETAIL=", self.state)?;
         for &byte in cut(self.detail) {
             out.extend(&[if byte == 0 { b'?' } else { byte }]);
@@ -109,7 +109,7 @@ impl Hook<'_> {
 
 /// A hook that was started. Its children that lose their parent become ours.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     shell: Pid,
     /// Tells of the shell's end, where the kernel can.
     pidfd: Option<OwnedFd>,
@@ -126,7 +126,7 @@ impl Running {
     /// # Errors
     /// As open(2) of /dev/null, pipe(2) and fork(2); `E2BIG` where `pointers` is too short. A shell that cannot be run
     /// is no error: that ends with code 127.
-    pub fn start(hook: &Hook<'_>, verdict: &[u8], pointers: &mut [*const c_char]) -> Result<Self, Errno> {
+    pub(crate) fn start(hook: &Hook<'_>, verdict: &[u8], pointers: &mut [*const c_char]) -> Result<Self, Errno> {
         let environment = point_at(pointers, [hook.environment, verdict])?;
         let null = above_standard(open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?;
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -149,12 +149,12 @@ impl Running {
     }
 
     /// To be polled for input: what it prints, and its end. Where the latter is missing, [`reap`](Self::reap) tells.
-    pub fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
+    pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
         [self.output.as_ref(), self.pidfd.as_ref()]
     }
 
     /// Reads into `room` what it has printed; how many bytes, 0 where there is nothing now.
-    pub fn read(&mut self, room: &mut [u8]) -> usize {
+    pub(crate) fn read(&mut self, room: &mut [u8]) -> usize {
         let Some(output) = &self.output else { return 0 };
         loop {
             match rustix::io::read(output, &mut *room) {
@@ -169,8 +169,13 @@ impl Running {
         }
     }
 
+    /// How the shell ended, as far as [`reap`](Self::reap) or [`kill`](Self::kill) has seen it.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
     /// How the shell ended, once it has. What it left in the background may go on printing.
-    pub fn reap(&mut self) -> Option<Ended> {
+    pub(crate) fn reap(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
             self.reap_one(Some(self.shell));
             if self.ended.is_some() {
@@ -181,13 +186,13 @@ impl Running {
     }
 
     /// Nothing of it is left that could be waited for.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.ended.is_some() && self.output.is_none()
     }
 
     /// Ends it and every process that descends from it, whatever session or group that has moved to, and says how the
     /// shell ended. What it has printed can still be read. Takes up to 2 s where something cannot die.
-    pub fn kill(&mut self) -> Ended {
+    pub(crate) fn kill(&mut self) -> Ended {
         for _ in 0..2_000 {
             let _ = rustix::process::kill_process_group(self.shell, Signal::KILL);
             // Who loses its parent becomes our child, so that in the end all of them are.

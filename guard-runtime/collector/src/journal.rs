@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use crate::protocol::{CLOSING_CAPACITY, END_OF_CLOSING_LINE};
+use crate::protocol::{CLOSING_CAPACITY, END_OF_CLOSING_LINE, Severity, Told};
 use crate::stage::Stage;
 use crate::state::State;
 use crate::stdio::{PerStdio, Stdio};
@@ -34,7 +34,7 @@ pub struct Journal {
 /// Lines of the log that are written once.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
-pub(crate) enum Told {
+pub(crate) enum OnceLine {
     /// Who lives on.
     Names = 1,
     /// That the lock cannot be had.
@@ -59,6 +59,19 @@ impl Shared {
         // The line has no NUL in it: the first one is where nothing was read to yet.
         let length = end.or_else(|| memchr::memchr(0, self.closing)).unwrap_or(self.closing.len());
         (self.closing.get(..length).unwrap_or_default(), end.is_some())
+    }
+
+    /// What the run said of its end, if it did: how grave that is, what is known, and the closing line's text.
+    pub(crate) fn told(&self) -> Option<(Severity, Told, &[u8])> {
+        let (&severity, rest) = self.closing_line().0.split_first()?;
+        let (told, text, _) = Told::parse(rest)?;
+        Some((Severity::from_byte(severity).unwrap_or(Severity::Error), told, text))
+    }
+
+    /// The reason that the run gave; empty where it gave none.
+    pub(crate) fn reason(&self) -> &[u8] {
+        let told = self.closing_line().0.get(1..).and_then(Told::parse);
+        told.map_or(&[], |(_, _, reason)| reason)
     }
 }
 
@@ -123,7 +136,7 @@ impl Journal {
     }
 
     /// Says whether this is the first time.
-    pub(crate) fn tell_once(&self, what: Told) -> bool {
+    pub(crate) fn tell_once(&self, what: OnceLine) -> bool {
         self.told.fetch_or(what as u8, Ordering::AcqRel) & what as u8 == 0
     }
 

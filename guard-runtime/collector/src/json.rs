@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 ///
 /// # Errors
 /// Where `out` is full.
-pub fn write_string(out: &mut impl Write, bytes: &[u8], limit: usize) -> fmt::Result {
+pub(crate) fn write_string(out: &mut impl Write, bytes: &[u8], limit: usize) -> fmt::Result {
     out.write_char('"')?;
     let mut left = limit;
     for chunk in bytes.utf8_chunks() {
@@ -42,7 +42,7 @@ pub fn write_string(out: &mut impl Write, bytes: &[u8], limit: usize) -> fmt::Re
 
 /// A member's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// `null`
     Null,
     /// `true` and `false`
@@ -62,7 +62,7 @@ const DEEPEST: usize = 16;
 
 /// Shows each member of the object that `text` is to `visit`. `None` where `text` is anything but one whole object; some
 /// members may have been visited by then.
-pub fn members<'a>(text: &'a str, visit: &mut dyn FnMut(&'a str, Value<'a>)) -> Option<()> {
+pub(crate) fn members<'a>(text: &'a str, visit: &mut dyn FnMut(&'a str, Value<'a>)) -> Option<()> {
     let mut reader = Reader { rest: text };
     reader.skip_space();
     reader.object(DEEPEST, visit)?;

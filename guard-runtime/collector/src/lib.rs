@@ -52,6 +52,7 @@ mod stdio;
 mod stream;
 pub mod sys;
 mod usage;
+mod verdict;
 mod window_size;
 
 use core::ops::Range;
@@ -61,18 +62,25 @@ pub use buffer::Buffer;
 pub use event_loop::{Collector, Parts, RunLink};
 pub use family::{FamilyMemory, StreamId};
 pub use file_id::{FileId, same_place};
+pub use hook::Hook;
 pub use journal::{Journal, Shared};
 pub use lines::{Batch, LINE_CAPACITY, record_line};
 pub use log_file::{Appended, LogFile, NAME_MAX, file_kind, file_type};
+pub use moment::{Moment, Seconds};
 pub use output::Output;
 pub use remains::Limits;
+pub use replace::TEMPORARY_IS_LONGER_BY;
+pub use report::{Identity, ROOM as REPORT_ROOM, Report, Target};
 use rustix::io::Errno;
 use rustix::process::Pid;
 pub use signals::Blocked;
 pub use stage::Survivors;
 pub use stamp::{Stamper, monotonic, now};
+pub use status::RunState;
 pub use stdio::{PerStdio, Stdio};
 pub use stream::Stream;
+pub use usage::Usage;
+pub use verdict::{OnEnd, Verdict, VerdictMemory};
 
 /// Private memory that the parts of a collector are lent, at most.
 pub const MEMORY: usize = 2 * stream::MEMORY + output::MEMORY;

@@ -86,12 +86,12 @@ pub(crate) struct LineShaper<'a> {
 }
 
 impl<'a> LineShaper<'a> {
-    /// `name` is `OUT` or `ERR`; `room` has [`MAX_LINE`] bytes.
-    pub(crate) fn new(name: [u8; 3], room: &'a mut [u8]) -> Self {
-        let [a, b, c] = name;
+    /// `name` is `OUT `, `ERR ` or `HOOK`; `room` has [`MAX_LINE`] bytes.
+    pub(crate) fn new(name: [u8; 4], room: &'a mut [u8]) -> Self {
+        let [a, b, c, d] = name;
         Self {
-            first_tag: [a, b, c, b' ', b' '],
-            continuation_tag: [a, b, c, b' ', b'+'],
+            first_tag: [a, b, c, d, b' '],
+            continuation_tag: [a, b, c, d, b'+'],
             pending: Buffer::new(room),
             screen: Screen::default(),
             continued: false,
@@ -194,7 +194,7 @@ mod tests {
 
     fn shaped(portions: &[&[u8]]) -> Vec<u8> {
         let (mut room, mut pending, mut all) = (vec![0; LINE_CAPACITY], vec![0; MAX_LINE], Vec::new());
-        let (mut shaper, mut batch) = (LineShaper::new(*b"OUT", &mut pending), Batch::new(&mut room));
+        let (mut shaper, mut batch) = (LineShaper::new(*b"OUT ", &mut pending), Batch::new(&mut room));
         for portion in portions {
             let mut rest = *portion;
             while !rest.is_empty() {

@@ -6,12 +6,12 @@ use core::fmt::{self, Write};
 
 use crate::moment::{Moment, Seconds, micros};
 use crate::replace::{Place, Unreadable};
-use crate::status::{History, State};
+use crate::status::{History, RunState};
 use crate::usage::Usage;
 
 /// The samples of one task. Those named `last_` tell of the last run that ended, also while another is running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// A run is going on.
     pub running: bool,
     /// When the last run started, which may be running still.
@@ -33,7 +33,7 @@ pub struct Metrics {
 }
 
 /// Room for any metrics.
-pub const ROOM: usize = 12 * 1024;
+pub(crate) const ROOM: usize = 12 * 1024;
 
 /// The names of the samples.
 mod name {
@@ -51,14 +51,20 @@ mod name {
 impl Metrics {
     /// What they are once a run has started at `started`.
     #[must_use]
-    pub fn started(self, started: Moment) -> Self {
+    pub(crate) fn started(self, started: Moment) -> Self {
         Self { running: true, last_start: Some(started), ..self }
     }
 
     /// What they are once the run has ended, or was found lost: then `ended` is not known.
     #[must_use]
-    pub fn ended(self, state: State, ended: Option<Moment>, duration: Option<Seconds>, usage: Option<Usage>) -> Self {
-        let succeeded = state == State::Succeeded;
+    pub(crate) fn ended(
+        self,
+        state: RunState,
+        ended: Option<Moment>,
+        duration: Option<Seconds>,
+        usage: Option<Usage>,
+    ) -> Self {
+        let succeeded = state == RunState::Succeeded;
         Self {
             running: false,
             last_start: self.last_start,
@@ -74,7 +80,7 @@ impl Metrics {
 
     /// The same with what a status file knows, where there is one: that is the one to be believed.
     #[must_use]
-    pub fn with_history(self, history: History) -> Self {
+    pub(crate) fn with_history(self, history: History) -> Self {
         let last_success = history.last_success.map(|success| success.ended);
         Self { last_success, failures_in_a_row: history.failures_in_a_row, ..self }
     }
@@ -83,7 +89,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Where `out` is full; it never is with [`ROOM`] bytes.
-    pub fn write(&self, task: &[u8], out: &mut impl Write) -> fmt::Result {
+    pub(crate) fn write(&self, task: &[u8], out: &mut impl Write) -> fmt::Result {
         let task = Label(task);
         let mut gauge = |name: &str, help: &str, value: Option<&dyn fmt::Display>| match value {
             Some(value) => {
@@ -118,7 +124,7 @@ impl Metrics {
     ///
     /// # Errors
     /// What stands there instead.
-    pub fn read(place: &Place<'_>, room: &mut [u8]) -> Result<Option<Self>, Unreadable> {
+    pub(crate) fn read(place: &Place<'_>, room: &mut [u8]) -> Result<Option<Self>, Unreadable> {
         let Some(bytes) = place.read(room)? else { return Ok(None) };
         let text = core::str::from_utf8(bytes).map_err(|_| Unreadable::NotOurs)?;
         Self::parse(text).map(Some).ok_or(Unreadable::NotOurs)
@@ -126,7 +132,7 @@ impl Metrics {
 
     /// Reads what [`write`](Self::write) wrote. One that was cut short lacks its last lines and cannot be told from a
     /// whole one by that, but the replacement is atomic.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (mut metrics, mut running, mut failures) = (Self::default(), None, None);
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, rest) = line.split_once('{')?;
@@ -151,7 +157,7 @@ impl Metrics {
     }
 
     /// Whether the run that started at `started` may write over these: not where they tell of a later one.
-    pub fn give_way_to(&self, started: Moment) -> bool {
+    pub(crate) fn give_way_to(&self, started: Moment) -> bool {
         self.last_start.is_none_or(|last| last.0 <= started.0)
     }
 }
@@ -247,7 +253,7 @@ mod tests {
              guard_run_failures_in_a_row{task=\"nightly\"} 0\n"
         );
         let well = started.ended(
-            State::Succeeded,
+            RunState::Succeeded,
             Some(Moment(2_000_000)),
             Some(Seconds(500_000)),
             Some(Usage { processor: 9, max_memory: 4096 }),
@@ -258,12 +264,12 @@ mod tests {
         );
         let again = well.started(Moment(3_000_000));
         assert_eq!((again.running, again.last_end, again.last_succeeded), (true, well.last_end, Some(true)));
-        let killed = again.ended(State::Killed, Some(Moment(4_000_000)), Some(Seconds(1_000_000)), None);
+        let killed = again.ended(RunState::Killed, Some(Moment(4_000_000)), Some(Seconds(1_000_000)), None);
         assert_eq!(
             (killed.last_success, killed.failures_in_a_row, killed.last_max_memory),
             (well.last_success, 1, None)
         );
-        let lost = killed.started(Moment(5_000_000)).ended(State::Lost, None, None, None);
+        let lost = killed.started(Moment(5_000_000)).ended(RunState::Lost, None, None, None);
         assert_eq!((lost.failures_in_a_row, lost.last_succeeded, lost.last_end), (2, Some(false), None));
         assert!(lost.give_way_to(Moment(5_000_000)) && !lost.give_way_to(Moment(4_999_999)));
     }
@@ -284,7 +290,7 @@ mod tests {
         use std::io::Write as _;
         use std::process::{Command, Stdio};
         let whole = Metrics::default().started(Moment(1_771_552_305_123_456)).ended(
-            State::Succeeded,
+            RunState::Succeeded,
             Some(Moment(1_771_552_315_123_456)),
             Some(Seconds(10_000_000)),
             Some(Usage { processor: 9_500_000, max_memory: 1 << 30 }),

@@ -4,10 +4,16 @@
 //! `PIPE_BUF` bytes each, because POSIX promises that a write of that size is never torn by another (pipe(7)). Whatever
 //! is not a frame is printed text.
 //!
-//! Down the control pipe: the closing line, as a severity's byte, the text without a NUL, and [`END_OF_CLOSING_LINE`]. Its
-//! end without one says that the run has died. Up the reply pipe: a [`Reply`] each time.
+//! Down the control pipe: the closing line, as a severity's byte, what [`Told`] says of the end, the text without a NUL, and
+//! [`END_OF_CLOSING_LINE`]. Its end without one says that the run has died. Up the reply pipe: a [`Reply`] each time.
+
+use core::fmt;
 
 use memchr::memmem;
+
+use crate::moment::Seconds;
+use crate::status::RunState;
+use crate::usage::Usage;
 
 /// Frames are written whole or not at all up to this size (pipe(7), `PIPE_BUF`).
 pub const MAX_FRAME: usize = rustix::pipe::PIPE_BUF;
@@ -57,6 +63,9 @@ impl Severity {
 pub enum Reply {
     /// It holds nothing but its own: no descriptor of the run's, its copy of the lock above all, and no memory.
     Ready = b'R',
+    /// Log and console have everything. A command is run before it ends, as soon as the run has closed the control pipe:
+    /// the lock is to be free by then.
+    Stands = b'S',
     /// Log and console have everything, and it ends now.
     Done = b'D',
     /// The same, and it goes on for a child of the run that still holds a stream open.
@@ -66,7 +75,7 @@ pub enum Reply {
 impl Reply {
     /// The reply that is written as `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Ready, Self::Done, Self::Lingers].into_iter().find(|reply| *reply as u8 == byte)
+        [Self::Ready, Self::Stands, Self::Done, Self::Lingers].into_iter().find(|reply| *reply as u8 == byte)
     }
 }
 
@@ -77,6 +86,60 @@ pub const END_OF_CLOSING_LINE: u8 = 0xFF;
 pub const LONGEST_ERROR: usize = 32 * 1024;
 /// Room for the closing line as the run sends it.
 pub const CLOSING_CAPACITY: usize = LONGEST_ERROR + 1024;
+
+/// What a run itself says of its end, in front of the closing line's text: words with a space behind each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// How it ended.
+    pub state: RunState,
+    /// The code that its process ends with, where that is known.
+    pub exit_code: Option<i32>,
+    /// How long it took.
+    pub elapsed: Seconds,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// Where in the text the reason starts.
+    pub detail: usize,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, exit_code, elapsed, usage, detail } = self;
+        write!(formatter, "{} {} {} ", state.word(), elapsed.0, detail)?;
+        match exit_code {
+            Some(code) => write!(formatter, "{code} "),
+            None => formatter.write_str("- "),
+        }?;
+        match usage {
+            Some(Usage { processor, max_memory }) => write!(formatter, "{processor} {max_memory} "),
+            None => formatter.write_str("- - "),
+        }
+    }
+}
+
+impl Told {
+    /// Reads what stands in front of the text; the text, and the reason in it.
+    pub fn parse(line: &[u8]) -> Option<(Self, &[u8], &[u8])> {
+        // What is not known is `-`, which is no number.
+        fn number<T: core::str::FromStr>(word: &str) -> Option<T> {
+            word.parse().ok()
+        }
+        let mut rest = line;
+        let mut next = || {
+            let (word, behind) = rest.split_at_checked(memchr::memchr(b' ', rest)?)?;
+            rest = behind.get(1..)?;
+            core::str::from_utf8(word).ok()
+        };
+        let state = RunState::from_word(next()?)?;
+        let (elapsed, detail) = (Seconds(next()?.parse().ok()?), next()?.parse().ok()?);
+        let exit_code = number(next()?);
+        let usage = match (number(next()?), number(next()?)) {
+            (Some(processor), Some(max_memory)) => Some(Usage { processor, max_memory }),
+            _ => None,
+        };
+        Some((Self { state, exit_code, elapsed, usage, detail }, rest, rest.get(detail..).unwrap_or_default()))
+    }
+}
 
 /// A `log` record, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,6 +370,25 @@ mod tests {
         ) {
             let whole = encode(&nonce, &Item::Record(3, [true, false, false], 7, text));
             prop_assert_eq!(decode(nonce, &whole[..cut], &[13]), vec![Item::Raw(whole[..cut].to_vec())]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_run_says_of_its_end_comes_back(
+            index in 0..RunState::ALL.len(), exit_code: Option<i32>, elapsed: u64, usage: Option<(u64, u64)>,
+            text: String, detail: usize,
+        ) {
+            let usage = usage.map(|(processor, max_memory)| Usage { processor, max_memory });
+            let told = Told { state: RunState::ALL[index], exit_code, elapsed: Seconds(elapsed), usage, detail };
+            let line = format!("{told}{text}");
+            let reason = text.as_bytes().get(detail..).unwrap_or_default();
+            prop_assert_eq!(Told::parse(line.as_bytes()), Some((told, text.as_bytes(), reason)));
+        }
+
+        #[test]
+        fn any_closing_line_is_read_without_a_panic(line: Vec<u8>) {
+            let _ = Told::parse(&line);
         }
     }
 

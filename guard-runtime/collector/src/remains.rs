@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::event_loop::Collector;
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
 use crate::held_lock::{HeldLock, Record};
-use crate::journal::{Journal, Told};
+use crate::journal::{Journal, OnceLine};
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
 use crate::stamp::monotonic;
@@ -205,7 +205,7 @@ impl Collector {
         let is_dead = self.shared.journal.died() != 0;
         let stage = self.shared.journal.stage();
         let is_named_already = matches!(stage, Stage::Terminating | Stage::Killing);
-        if is_named_already || !self.has_writers() || !self.shared.journal.tell_once(Told::Names) {
+        if is_named_already || !self.has_writers() || !self.shared.journal.tell_once(OnceLine::Names) {
             return;
         }
         self.scan(Whom::FamilyAndStrangers, None);
@@ -362,7 +362,7 @@ impl Collector {
                 // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
                 self.wants_new_standby = true;
             }
-            Err(error) if self.shared.journal.tell_once(Told::NoLock) => {
+            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
                 let text = match error {
                     Errno::WOULDBLOCK => "another run has the lock already",
                     _ => "the lock cannot be taken again",

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use crate::buffer::Buffer;
 
 /// More is not read back: whatever that is, we did not write it.
-pub const LONGEST: usize = 64 * 1024;
+pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// Where such a file stands.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +166,11 @@ impl Place<'_> {
     /// Whether a helper of the run that wrote the file is alive.
     pub fn is_held(&self) -> bool {
         self.open().is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
+    }
+
+    /// In a helper that took over: holds the file, as the one that wrote it did.
+    pub fn hold(&self) -> Option<OwnedFd> {
+        self.open().ok().filter(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
     }
 
     /// A FIFO or a device in its place must not hold us up.

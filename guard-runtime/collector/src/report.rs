@@ -9,14 +9,15 @@ use rustix::io::Errno;
 
 use crate::buffer::Buffer;
 use crate::exit_status::Ended;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::moment::{Moment, Seconds};
 use crate::replace::{self, Place, Readers, Replaced, Unreadable};
-use crate::status::{History, Previous, State, Status};
+use crate::status::{self, History, Previous, RunState, Status};
 use crate::usage::Usage;
 
 /// The scratch room that [`Report::start`] and [`Report::end`] need.
 pub const ROOM: usize = replace::LONGEST;
+const _: () = assert!(ROOM > status::ROOM && ROOM > metrics::ROOM, "what is written fits too");
 
 const STATUS_READERS: Readers = Readers::ByUmask;
 const METRICS_READERS: Readers = Readers::Everybody;
@@ -99,7 +100,7 @@ pub struct Identity<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
     /// In a word.
-    pub state: State,
+    pub state: RunState,
     /// What is known of the reason; empty where nothing is.
     pub detail: &'a [u8],
     /// Its process' code or signal.
@@ -147,20 +148,37 @@ impl fmt::Display for Lossy<'_> {
     }
 }
 
+/// What the files said when the run started: to be shared with the standby.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    history: History,
+    samples: Metrics,
+}
+
+impl Carried {
+    /// When the last run that succeeded ended, this one included, which has ended so.
+    pub fn last_success_after(&self, state: RunState, started: Moment, ended: Moment) -> Option<Moment> {
+        if state == RunState::Succeeded {
+            return Some(ended);
+        }
+        // Without a status file the metrics may know.
+        let known = self.history.after(state, started, ended).last_success.map(|success| success.ended);
+        known.or(self.samples.last_success)
+    }
+}
+
 /// The files of one run, as a helper knows them.
 #[derive(Debug)]
 pub struct Report<'a> {
     identity: Identity<'a>,
     status: Option<Target<'a>>,
     metrics: Option<Target<'a>>,
-    history: History,
-    samples: Metrics,
 }
 
 impl<'a> Report<'a> {
     /// Nothing is read or written yet.
     pub fn new(identity: Identity<'a>, status: Option<Target<'a>>, metrics: Option<Target<'a>>) -> Self {
-        Self { identity, status, metrics, history: History::default(), samples: Metrics::default() }
+        Self { identity, status, metrics }
     }
 
     /// Whose files they are.
@@ -168,9 +186,9 @@ impl<'a> Report<'a> {
         &self.identity
     }
 
-    /// What earlier runs hand on; after [`end`](Self::end) with this run in it.
-    pub fn history(&self) -> History {
-        self.history
+    /// Neither file is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.metrics.is_none()
     }
 
     /// Descriptors that a helper keeps.
@@ -181,17 +199,17 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Says in both files that the run is going on. Returns the run before where that was found running and has no
-    /// helper left: it ended without a trace.
+    /// Says in both files that the run is going on. Returns what they said before, and the run before where that was
+    /// found running and has no helper left: it ended without a trace.
     ///
     /// Waits up to 1 s for the helpers of the run before, where they are alive and have not told its end. `scratch` has
     /// [`ROOM`] bytes.
-    pub fn start(&mut self, scratch: &mut [u8], tell: &mut dyn FnMut(Trouble<'_>)) -> Option<Previous> {
+    pub fn start(&mut self, scratch: &mut [u8], tell: &mut dyn FnMut(Trouble<'_>)) -> (Carried, Option<Previous>) {
         let (run, started) = (self.identity.run, self.identity.started);
-        let mut lost = None;
+        let (mut carried, mut lost) = (Carried::default(), None);
         if let Some(mut target) = self.status.take() {
             let place = target.place(run);
-            let is_unfinished = |previous: &Previous| previous.state == State::Running && previous.run != run;
+            let is_unfinished = |previous: &Previous| previous.state == RunState::Running && previous.run != run;
             wait_while_unfinished(
                 &place,
                 || matches!(Previous::read(&place, scratch), Ok(Some(previous)) if is_unfinished(&previous)),
@@ -200,14 +218,14 @@ impl<'a> Report<'a> {
                 match Previous::read(&place, scratch) {
                     Ok(Some(previous)) if is_unfinished(&previous) => {
                         // Its run is dead, for the lock is ours.
-                        self.history = previous.history.after(State::Lost, previous.started, previous.started);
+                        carried.history = previous.history.after(RunState::Lost, previous.started, previous.started);
                         lost = (!place.is_held()).then_some(previous);
                     }
-                    Ok(Some(previous)) => self.history = previous.history,
+                    Ok(Some(previous)) => carried.history = previous.history,
                     Ok(None) => {}
                     Err(why) => tell(Trouble::Unreadable(target.path, why)),
                 }
-                self.write_status(&place, None, scratch, None)
+                self.write_status(&place, carried.history, None, scratch, None)
             });
             let replaced = target.check(written, tell);
             target.keep(replaced);
@@ -215,28 +233,29 @@ impl<'a> Report<'a> {
         }
         if let Some(mut target) = self.metrics.take() {
             let place = target.place(run);
+            let is_unfinished = |found: &Metrics| found.running && found.last_start != Some(started);
             wait_while_unfinished(
                 &place,
-                || matches!(Metrics::read(&place, scratch), Ok(Some(found)) if found.running),
+                || matches!(Metrics::read(&place, scratch), Ok(Some(found)) if is_unfinished(&found)),
             );
             let written = place.exclusively(|| {
                 let samples = match Metrics::read(&place, scratch) {
-                    Ok(Some(samples)) if samples.running => samples.ended(State::Lost, None, None, None),
+                    Ok(Some(samples)) if is_unfinished(&samples) => samples.ended(RunState::Lost, None, None, None),
                     Ok(samples) => samples.unwrap_or_default(),
                     Err(why) => {
                         tell(Trouble::Unreadable(target.path, why));
                         Metrics::default()
                     }
                 };
-                let samples = if self.status.is_some() { samples.with_history(self.history) } else { samples };
-                self.samples = samples.started(started);
-                self.write_metrics(&place, scratch, None)
+                let samples = if self.status.is_some() { samples.with_history(carried.history) } else { samples };
+                carried.samples = samples.started(started);
+                self.write_metrics(&place, &carried.samples, scratch, None)
             });
             let replaced = target.check(written, tell);
             target.keep(replaced);
             self.metrics = Some(target);
         }
-        lost
+        (carried, lost)
     }
 
     /// Makes the files for the end beforehand, while nobody waits.
@@ -249,17 +268,34 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Says in both files how the run ended, unless a later run has them by now. To be called once by a helper; a second
-    /// helper that does it again writes the same.
-    pub fn end(&mut self, ending: &Ending<'_>, scratch: &mut [u8], tell: &mut dyn FnMut(Trouble<'_>)) {
+    /// In a standby that takes over: holds what the dead collector held.
+    pub fn take_over(&mut self) {
+        let run = self.identity.run;
+        for target in [&mut self.status, &mut self.metrics].into_iter().flatten() {
+            if let [held @ None, _] = &mut target.held {
+                let place = Place { directory: target.directory.as_fd(), name: target.name, run };
+                *held = place.hold();
+            }
+        }
+    }
+
+    /// Says in both files how the run ended, unless a later run has them by now. A second helper that does it again
+    /// writes the same.
+    pub fn end(
+        &mut self,
+        carried: &Carried,
+        ending: &Ending<'_>,
+        scratch: &mut [u8],
+        tell: &mut dyn FnMut(Trouble<'_>),
+    ) {
         let (run, started) = (self.identity.run, self.identity.started);
-        self.history = self.history.after(ending.state, started, ending.ended);
+        let history = carried.history.after(ending.state, started, ending.ended);
         if let Some(mut target) = self.status.take() {
             let prepared = target.prepared.take();
             let place = target.place(run);
             let written = place.exclusively(|| match Previous::read(&place, scratch) {
                 Ok(Some(previous)) if !previous.gives_way_to(run, started) => None,
-                _ => Some(self.write_status(&place, Some(ending), scratch, prepared)),
+                _ => Some(self.write_status(&place, history, Some(ending), scratch, prepared)),
             });
             if let Some(written) = written {
                 target.check(written, tell);
@@ -268,12 +304,11 @@ impl<'a> Report<'a> {
         }
         if let Some(mut target) = self.metrics.take() {
             let prepared = target.prepared.take();
-            let usage = ending.usage;
-            self.samples = self.samples.ended(ending.state, Some(ending.ended), Some(ending.elapsed), usage);
+            let samples = carried.samples.ended(ending.state, Some(ending.ended), Some(ending.elapsed), ending.usage);
             let place = target.place(run);
             let written = place.exclusively(|| match Metrics::read(&place, scratch) {
-                Ok(Some(samples)) if !samples.give_way_to(started) => None,
-                _ => Some(self.write_metrics(&place, scratch, prepared)),
+                Ok(Some(found)) if !found.give_way_to(started) => None,
+                _ => Some(self.write_metrics(&place, &samples, scratch, prepared)),
             });
             if let Some(written) = written {
                 target.check(written, tell);
@@ -292,6 +327,7 @@ impl<'a> Report<'a> {
     fn write_status(
         &self,
         place: &Place<'_>,
+        history: History,
         ending: Option<&Ending<'_>>,
         scratch: &mut [u8],
         prepared: Option<OwnedFd>,
@@ -300,7 +336,7 @@ impl<'a> Report<'a> {
         let usage = ending.and_then(|ending| ending.usage);
         let status = Status {
             run,
-            state: ending.map_or(State::Running, |ending| ending.state),
+            state: ending.map_or(RunState::Running, |ending| ending.state),
             pid,
             host,
             program,
@@ -313,7 +349,7 @@ impl<'a> Report<'a> {
             max_memory: usage.map(|usage| usage.max_memory),
             lock,
             log,
-            history: self.history,
+            history,
         };
         let mut out = Buffer::new(scratch);
         status.write(&mut out).map_err(|_| Errno::NOBUFS)?;
@@ -324,11 +360,12 @@ impl<'a> Report<'a> {
     fn write_metrics(
         &self,
         place: &Place<'_>,
+        samples: &Metrics,
         scratch: &mut [u8],
         prepared: Option<OwnedFd>,
     ) -> Result<Replaced, Errno> {
         let mut out = Buffer::new(scratch);
-        self.samples.write(self.identity.task, &mut out).map_err(|_| Errno::NOBUFS)?;
+        samples.write(self.identity.task, &mut out).map_err(|_| Errno::NOBUFS)?;
         is_whole(&out)?;
         place.replace(&out, METRICS_READERS, prepared)
     }

@@ -19,6 +19,10 @@ pub(crate) enum State {
     Closing(End),
     /// The closing line stands. The console is waited for.
     Closed(End),
+    /// A command is to be run, and the run still has the lock.
+    Unlocking,
+    /// The command runs.
+    Hooking,
     /// The run was let go. A child of it still holds a stream open, or the console is behind.
     Lingering,
     /// Nothing is left to do.
@@ -49,7 +53,13 @@ pub(crate) enum Event {
     LineStands,
     /// The console has taken all that was printed before the run's end.
     ConsoleCaughtUp,
-    /// Every stream has ended, and the console has everything.
+    /// There is no command to be run.
+    NoHook,
+    /// The run has released the lock.
+    Unlocked,
+    /// The command has ended.
+    HookEnded,
+    /// Every stream has ended, the console has everything, and nothing of the command is left.
     NothingLeft,
 }
 
@@ -60,8 +70,14 @@ pub(crate) enum Action {
     MeasureStreams,
     /// Writes the closing line, unless it stands. Leads to [`Event::LineStands`].
     WriteClosingLine,
+    /// Tells how the run ended wherever that is to be told. Can be done twice.
+    TellVerdict,
     /// Notes what the console has to take before the run may end.
     OweConsole,
+    /// Has the run release the lock, where there is a command. Otherwise leads to [`Event::NoHook`].
+    AskToUnlock,
+    /// Starts the command, where there is one, and no helper has. Otherwise leads to [`Event::HookEnded`].
+    StartHook,
     /// Answers the run, and closes what leads to it.
     LetGoOfRun,
     /// Ends both helpers.
@@ -72,7 +88,10 @@ impl State {
     /// The state that an event leads to; `None` where it changes nothing.
     #[must_use]
     pub(crate) fn next(self, event: Event) -> Option<Self> {
-        use Event::{ConsoleCaughtUp, ControlLost, Drained, LineStands, NothingLeft, RunDied, RunTold};
+        use Event::{
+            ConsoleCaughtUp, ControlLost, Drained, HookEnded, LineStands, NoHook, NothingLeft, RunDied, RunTold,
+            Unlocked,
+        };
         Some(match (self, event) {
             (Self::Running { .. } | Self::Draining(End::Told), RunDied) => Self::Draining(End::Died),
             (Self::Running { control_is_lost: false }, RunTold) => Self::Draining(End::Told),
@@ -80,7 +99,9 @@ impl State {
             (Self::Draining(end), Drained) => Self::Closing(end),
             (Self::Closing(end), LineStands) => Self::Closed(end),
             (Self::Closed(End::Told), RunDied) => Self::Closed(End::Died),
-            (Self::Closed(End::Told), ConsoleCaughtUp) | (Self::Closed(End::Died), _) => Self::Lingering,
+            (Self::Closed(End::Told), ConsoleCaughtUp) => Self::Unlocking,
+            (Self::Closed(End::Died), _) | (Self::Unlocking, Unlocked | RunDied) => Self::Hooking,
+            (Self::Unlocking, NoHook) | (Self::Hooking, HookEnded) => Self::Lingering,
             (Self::Lingering, NothingLeft) => Self::Done,
             _ => return None,
         })
@@ -92,7 +113,9 @@ impl State {
             Self::Running { .. } => &[],
             Self::Draining(_) => &[Action::MeasureStreams],
             Self::Closing(_) => &[Action::WriteClosingLine],
-            Self::Closed(_) => &[Action::OweConsole],
+            Self::Closed(_) => &[Action::TellVerdict, Action::OweConsole],
+            Self::Unlocking => &[Action::AskToUnlock],
+            Self::Hooking => &[Action::StartHook],
             Self::Lingering => &[Action::LetGoOfRun],
             Self::Done => &[Action::Quit],
         }
@@ -104,8 +127,8 @@ impl State {
         let is_running = matches!(self, Self::Running { .. });
         Watches {
             // A run whose console stalls is not asked to end.
-            control: reads && self == Self::Running { control_is_lost: false },
-            death: is_running || matches!(self, Self::Draining(End::Told) | Self::Closed(End::Told)),
+            control: reads && self == Self::Running { control_is_lost: false } || self == Self::Unlocking,
+            death: is_running || matches!(self, Self::Draining(End::Told) | Self::Closed(End::Told) | Self::Unlocking),
             streams: reads,
         }
     }
@@ -131,7 +154,7 @@ impl State {
     }
 
     /// Every state there is.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Running { control_is_lost: false },
         Self::Running { control_is_lost: true },
         Self::Draining(End::Told),
@@ -140,6 +163,8 @@ impl State {
         Self::Closing(End::Died),
         Self::Closed(End::Told),
         Self::Closed(End::Died),
+        Self::Unlocking,
+        Self::Hooking,
         Self::Lingering,
         Self::Done,
     ];

@@ -10,7 +10,7 @@ use crate::replace::{Place, Unreadable};
 
 /// What a run is doing, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum RunState {
     /// It has not ended.
     Running,
     /// It returned well, or left by `exit(0)`.
@@ -31,8 +31,9 @@ pub enum State {
     Lost,
 }
 
-impl State {
-    const ALL: [Self; 9] = [
+impl RunState {
+    /// Every state there is.
+    pub(crate) const ALL: [Self; 9] = [
         Self::Running,
         Self::Succeeded,
         Self::Failed,
@@ -59,18 +60,20 @@ impl State {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    /// The state that the word names.
+    pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
     }
 
     /// What `GUARD_EXIT_CODE` says, which is 0 for a run that succeeded and for no other: the run's own code, 128 + N for
-    /// signal N, 124 for one that took too long, 1 where there is no code.
+    /// signal N, 124 for one that took too long. Where there is no code, what Rust ends with: 101 after a panic, else 1.
     pub fn hook_code(self, ended: Ended) -> i32 {
         match (self, ended) {
             (Self::Succeeded, _) => 0,
             (Self::TimedOut, _) => 124,
             (_, Ended::Exited(code)) if code != 0 => code,
             (_, Ended::Signaled { signal, .. }) => 128 + signal,
+            (Self::Panicked, _) => 101,
             _ => 1,
         }
     }
@@ -97,10 +100,10 @@ pub struct History {
 impl History {
     /// What it is once a run has ended so.
     #[must_use]
-    pub fn after(self, state: State, started: Moment, ended: Moment) -> Self {
+    pub fn after(self, state: RunState, started: Moment, ended: Moment) -> Self {
         match state {
-            State::Running => self,
-            State::Succeeded => Self { last_success: Some(Success { started, ended }), failures_in_a_row: 0 },
+            RunState::Running => self,
+            RunState::Succeeded => Self { last_success: Some(Success { started, ended }), failures_in_a_row: 0 },
             _ => Self { failures_in_a_row: self.failures_in_a_row.saturating_add(1), ..self },
         }
     }
@@ -108,11 +111,11 @@ impl History {
 
 /// What the file says. Text is any bytes; what is not known is `None` and becomes `null`.
 #[derive(Clone, Copy, Debug)]
-pub struct Status<'a> {
+pub(crate) struct Status<'a> {
     /// The run's id, drawn at its start.
     pub run: u64,
     /// What it is doing, or how it ended.
-    pub state: State,
+    pub state: RunState,
     /// Its process.
     pub pid: i32,
     /// The machine's name.
@@ -145,14 +148,14 @@ pub struct Status<'a> {
 const LONGEST_TEXT: usize = 8 * 1024;
 
 /// Room for any status.
-pub const ROOM: usize = 5 * LONGEST_TEXT + 2 * 1024;
+pub(crate) const ROOM: usize = 5 * LONGEST_TEXT + 2 * 1024;
 
 impl Status<'_> {
     /// Writes the object, a member a line.
     ///
     /// # Errors
     /// Where `out` is full; it never is with [`ROOM`] bytes.
-    pub fn write(&self, out: &mut impl Write) -> fmt::Result {
+    pub(crate) fn write(&self, out: &mut impl Write) -> fmt::Result {
         let (exit_code, signal) = match self.exit {
             Ended::Exited(code) => (Some(code), None),
             Ended::Signaled { signal, .. } => (None, Some(signal)),
@@ -210,7 +213,7 @@ pub struct Previous {
     /// Its run.
     pub run: u64,
     /// What became of that.
-    pub state: State,
+    pub state: RunState,
     /// Its process.
     pub pid: i32,
     /// When it started.
@@ -238,7 +241,7 @@ impl Previous {
         json::members(text, &mut |key, value| match (key, value) {
             ("version", Value::Number(number)) => version = Some(number),
             ("run", Value::String(text)) => run = u64::from_str_radix(text, 16).ok(),
-            ("state", Value::String(text)) => state = State::from_word(text),
+            ("state", Value::String(text)) => state = RunState::from_word(text),
             ("pid", Value::Number(number)) => pid = number.parse().ok(),
             ("started", Value::String(text)) => started = Moment::parse(text),
             ("failures_in_a_row", Value::Number(number)) => failures = number.parse().ok(),
@@ -279,7 +282,7 @@ mod tests {
     fn example() -> Status<'static> {
         Status {
             run: 0xabc,
-            state: State::Killed,
+            state: RunState::Killed,
             pid: 4711,
             host: b"db1",
             program: b"/usr/bin/nightly",
@@ -327,7 +330,7 @@ mod tests {
         }
         assert_eq!(read.as_object().unwrap().len(), expected.as_object().unwrap().len());
         let running = Status {
-            state: State::Running,
+            state: RunState::Running,
             ended: None,
             elapsed: None,
             detail: None,
@@ -339,7 +342,7 @@ mod tests {
         for key in ["ended", "seconds", "detail", "exit_code", "signal", "last_success"] {
             assert!(read[key].is_null(), "{key}");
         }
-        let exited = Status { state: State::Exited, exit: Ended::Exited(3), ..running };
+        let exited = Status { state: RunState::Exited, exit: Ended::Exited(3), ..running };
         let read: serde_json::Value = serde_json::from_str(&text_of(&exited)).unwrap();
         assert_eq!(read["exit_code"], 3);
     }
@@ -372,13 +375,13 @@ mod tests {
     #[test]
     fn history_of_good_and_bad_nights() {
         let (start, end) = (Moment(1), Moment(2));
-        let failed = History::default().after(State::Failed, start, end).after(State::Lost, start, end);
+        let failed = History::default().after(RunState::Failed, start, end).after(RunState::Lost, start, end);
         assert_eq!(failed, History { last_success: None, failures_in_a_row: 2 });
-        let good = failed.after(State::Succeeded, start, end);
+        let good = failed.after(RunState::Succeeded, start, end);
         assert_eq!(good, History { last_success: Some(Success { started: start, ended: end }), failures_in_a_row: 0 });
-        let bad = good.after(State::Killed, Moment(3), Moment(4));
+        let bad = good.after(RunState::Killed, Moment(3), Moment(4));
         assert_eq!(bad, History { failures_in_a_row: 1, ..good });
-        assert_eq!(bad.after(State::Running, start, end), bad);
+        assert_eq!(bad.after(RunState::Running, start, end), bad);
     }
 
     #[test]
@@ -394,18 +397,19 @@ mod tests {
     fn the_code_for_the_hook_is_zero_for_success_alone() {
         let signaled = Ended::Signaled { signal: 9, core_dumped: false };
         for (state, ended, code) in [
-            (State::Succeeded, Ended::Unknown, 0),
-            (State::Succeeded, Ended::Exited(0), 0),
-            (State::Failed, Ended::Exited(1), 1),
-            (State::Failed, Ended::Exited(0), 1),
-            (State::Failed, Ended::Unknown, 1),
-            (State::Exited, Ended::Exited(3), 3),
-            (State::Killed, signaled, 137),
-            (State::Killed, Ended::Unknown, 1),
-            (State::TimedOut, signaled, 124),
-            (State::TimedOut, Ended::Exited(0), 124),
-            (State::Dropped, Ended::Exited(0), 1),
-            (State::Lost, Ended::Unknown, 1),
+            (RunState::Succeeded, Ended::Unknown, 0),
+            (RunState::Succeeded, Ended::Exited(0), 0),
+            (RunState::Failed, Ended::Exited(1), 1),
+            (RunState::Failed, Ended::Exited(0), 1),
+            (RunState::Failed, Ended::Unknown, 1),
+            (RunState::Exited, Ended::Exited(3), 3),
+            (RunState::Killed, signaled, 137),
+            (RunState::Killed, Ended::Unknown, 1),
+            (RunState::TimedOut, signaled, 124),
+            (RunState::TimedOut, Ended::Exited(0), 124),
+            (RunState::Panicked, Ended::Unknown, 101),
+            (RunState::Dropped, Ended::Exited(0), 1),
+            (RunState::Lost, Ended::Unknown, 1),
         ] {
             assert_eq!(state.hook_code(ended), code, "{state:?} {ended:?}");
         }
@@ -414,7 +418,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_status_is_json_and_reads_back(
-            run: u64, index in 0..State::ALL.len(), pid: i32, texts: [Vec<u8>; 5],
+            run: u64, index in 0..RunState::ALL.len(), pid: i32, texts: [Vec<u8>; 5],
             moments in prop::array::uniform4(0..=Moment::LATEST.0), failures: u64, succeeded: bool, code: Option<i32>,
         ) {
             let [host, program, detail, lock, log] = &texts;
@@ -423,7 +427,7 @@ mod tests {
                 last_success: succeeded.then_some(Success { started: success_started, ended: success_ended }),
                 failures_in_a_row: failures,
             };
-            let state = State::ALL[index];
+            let state = RunState::ALL[index];
             let status = Status {
                 run, state, pid, host, program, started, ended: Some(ended), elapsed: Some(Seconds(ended.0)),
                 detail: Some(detail), exit: code.map_or(Ended::Unknown, Ended::Exited), processor: Some(Seconds(failures)),

@@ -47,8 +47,8 @@ impl Stream {
         lend: &mut impl FnMut(usize) -> &'static mut [u8],
     ) -> Self {
         let name = match stdio {
-            Stdio::Out => *b"OUT",
-            Stdio::Err => *b"ERR",
+            Stdio::Out => *b"OUT ",
+            Stdio::Err => *b"ERR ",
         };
         Self {
             reader: Some(reader),

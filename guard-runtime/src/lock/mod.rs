@@ -314,7 +314,7 @@ pub(crate) fn common_record() -> String {
 
 /// What `fs.protected_regular` (proc(5)) refuses where it is switched on: a file that somebody else may have put into a
 /// sticky directory, such as /tmp, for us to write into.
-fn is_planted(path: &Path, owner: u32) -> io::Result<bool> {
+pub(crate) fn is_planted(path: &Path, owner: u32) -> io::Result<bool> {
     if owner == rustix::process::geteuid().as_raw() {
         return Ok(false);
     }

@@ -17,6 +17,7 @@ mod support;
 mod surroundings;
 mod survival;
 mod terminals;
+mod verdict;
 
 use std::process::{ExitCode, Termination};
 use std::str::FromStr;
@@ -76,6 +77,7 @@ modes! {
         segfault(u64), two_exits,
     }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
+    verdict { end_told(String) }
 }
 
 fn argument<T: FromStr + Default>() -> T {

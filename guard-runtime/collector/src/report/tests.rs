@@ -16,12 +16,19 @@ fn identity(run: u64) -> Identity<'static> {
     }
 }
 
-fn report(directory: &Path, run: u64) -> Report<'static> {
-    let target = |name: &'static CStr| Some(Target::new(File::open(directory).unwrap().into(), name, name.to_bytes()));
-    Report::new(identity(run), target(c"s.json"), target(c"m.prom"))
+/// A report, and what it has carried over.
+struct Night {
+    report: Report<'static>,
+    carried: Carried,
 }
 
-fn ending(run: u64, state: State) -> Ending<'static> {
+fn report(directory: &Path, run: u64) -> Night {
+    let target = |name: &'static CStr| Some(Target::new(File::open(directory).unwrap().into(), name, name.to_bytes()));
+    let report = Report::new(identity(run), target(c"s.json"), target(c"m.prom"));
+    Night { report, carried: Carried::default() }
+}
+
+fn ending(run: u64, state: RunState) -> Ending<'static> {
     Ending {
         state,
         detail: b"why",
@@ -32,15 +39,16 @@ fn ending(run: u64, state: State) -> Ending<'static> {
     }
 }
 
-fn start(report: &mut Report<'_>) -> (Option<u64>, Vec<String>) {
+fn start(night: &mut Night) -> (Option<u64>, Vec<String>) {
     let mut told = Vec::new();
-    let lost = report.start(&mut vec![0; ROOM], &mut |trouble| told.push(trouble.to_string()));
+    let (carried, lost) = night.report.start(&mut vec![0; ROOM], &mut |trouble| told.push(trouble.to_string()));
+    night.carried = carried;
     (lost.map(|previous| previous.run), told)
 }
 
-fn end(report: &mut Report<'_>, ending: &Ending<'_>) -> Vec<String> {
+fn end(night: &mut Night, ending: &Ending<'_>) -> Vec<String> {
     let mut told = Vec::new();
-    report.end(ending, &mut vec![0; ROOM], &mut |trouble| told.push(trouble.to_string()));
+    night.report.end(&night.carried, ending, &mut vec![0; ROOM], &mut |trouble| told.push(trouble.to_string()));
     told
 }
 
@@ -62,7 +70,7 @@ fn four_nights() {
     assert_eq!(start(&mut first), (None, vec![]));
     assert_eq!((status(path)["state"].as_str(), sample(path, "running")), (Some("running"), Some(1.0)));
     assert!(status(path)["ended"].is_null() && status(path)["exit_code"].is_null());
-    assert!(end(&mut first, &ending(1, State::Succeeded)).is_empty());
+    assert!(end(&mut first, &ending(1, RunState::Succeeded)).is_empty());
     assert_eq!(status(path)["last_success"]["ended"], "1970-01-01T00:00:01.500000Z");
     assert_eq!(
         (sample(path, "last_success_timestamp_seconds"), sample(path, "last_succeeded")),
@@ -72,7 +80,7 @@ fn four_nights() {
     let mut second = report(path, 2);
     assert_eq!(start(&mut second), (None, vec![]));
     assert_eq!(status(path)["last_success"]["ended"], "1970-01-01T00:00:01.500000Z");
-    end(&mut second, &ending(2, State::Failed));
+    end(&mut second, &ending(2, RunState::Failed));
     let now = status(path);
     assert_eq!(
         (now["state"].as_str(), now["detail"].as_str(), now["seconds"].as_f64()),
@@ -90,7 +98,7 @@ fn four_nights() {
     assert_eq!(start(&mut fourth), (Some(3), vec![]), "the third vanished");
     assert_eq!((status(path)["failures_in_a_row"].as_u64(), sample(path, "failures_in_a_row")), (Some(2), Some(2.0)));
     assert_eq!((sample(path, "last_succeeded"), sample(path, "running")), (Some(0.0), Some(1.0)));
-    end(&mut fourth, &ending(4, State::Succeeded));
+    end(&mut fourth, &ending(4, RunState::Succeeded));
     assert_eq!((status(path)["failures_in_a_row"].as_u64(), sample(path, "failures_in_a_row")), (Some(0), Some(0.0)));
     assert_eq!(fs::read_dir(path).unwrap().count(), 2);
 }
@@ -108,7 +116,7 @@ fn a_helper_that_is_late_is_waited_for_and_one_that_is_later_still_writes_over_n
         next
     });
     std::thread::sleep(std::time::Duration::from_millis(50));
-    end(&mut late, &ending(1, State::Killed));
+    end(&mut late, &ending(1, RunState::Killed));
     let mut next = next.join().unwrap();
     assert_eq!(
         (status(path)["run"].as_str(), status(path)["failures_in_a_row"].as_u64()),
@@ -119,7 +127,7 @@ fn a_helper_that_is_late_is_waited_for_and_one_that_is_later_still_writes_over_n
     let mut third = report(path, 3);
     assert_eq!(start(&mut third), (None, vec![]), "late, not lost");
     assert!((900..20_000).contains(&before.elapsed().as_millis()), "{:?}", before.elapsed());
-    assert!(end(&mut next, &ending(2, State::Killed)).is_empty());
+    assert!(end(&mut next, &ending(2, RunState::Killed)).is_empty());
     assert_eq!(
         (status(path)["run"].as_str(), status(path)["state"].as_str()),
         (Some("0000000000000003"), Some("running"))
@@ -135,10 +143,10 @@ fn a_second_helper_says_the_same() {
     start(&mut collector);
     // A fork's copy.
     let mut standby = report(path, 1);
-    (standby.history, standby.samples) = (collector.history, collector.samples);
-    end(&mut collector, &ending(1, State::Failed));
+    standby.carried = collector.carried;
+    end(&mut collector, &ending(1, RunState::Failed));
     let before = (fs::read(path.join("s.json")).unwrap(), fs::read(path.join("m.prom")).unwrap());
-    end(&mut standby, &ending(1, State::Failed));
+    end(&mut standby, &ending(1, RunState::Failed));
     assert_eq!((fs::read(path.join("s.json")).unwrap(), fs::read(path.join("m.prom")).unwrap()), before);
 }
 
@@ -152,7 +160,7 @@ fn each_trouble_is_told_once_and_the_other_file_is_written() {
     assert_eq!((lost, told.len()), (None, 2), "{told:?}");
     assert!(told[0].starts_with("s.json cannot be read back: it is not a regular file"), "{told:?}");
     assert!(told[1].starts_with("s.json cannot be written (os error 21)"), "{told:?}");
-    assert_eq!(end(&mut first, &ending(1, State::Failed)), Vec::<String>::new());
+    assert_eq!(end(&mut first, &ending(1, RunState::Failed)), Vec::<String>::new());
     assert_eq!(sample(path, "failures_in_a_row"), Some(1.0));
 
     fs::remove_dir(path.join("s.json")).unwrap();
@@ -167,9 +175,9 @@ fn each_trouble_is_told_once_and_the_other_file_is_written() {
 fn metrics_alone_carry_their_own_history() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    for (run, state) in [(1, State::Succeeded), (2, State::Killed), (3, State::Failed)] {
+    for (run, state) in [(1, RunState::Succeeded), (2, RunState::Killed), (3, RunState::Failed)] {
         let mut report = report(path, run);
-        report.status = None;
+        report.report.status = None;
         assert_eq!(start(&mut report), (None, vec![]));
         end(&mut report, &ending(run, state));
     }
@@ -178,7 +186,7 @@ fn metrics_alone_carry_their_own_history() {
         (Some(2.0), Some(1.5))
     );
     let text = fs::read_to_string(path.join("m.prom")).unwrap();
-    let missing = Metrics::parse(&text).unwrap().ended(State::Killed, None, None, None);
+    let missing = Metrics::parse(&text).unwrap().ended(RunState::Killed, None, None, None);
     assert_eq!((missing.last_processor, missing.last_duration), (None, None));
 }
 
@@ -188,17 +196,17 @@ fn a_start_and_an_end_cost_little() {
     let mut scratch = vec![0; ROOM];
     let mut spent = [std::time::Duration::ZERO; 4];
     for run in 1..=100 {
-        let mut report = report(directory.path(), run);
+        let Night { mut report, .. } = report(directory.path(), run);
         let mut clock = std::time::Instant::now();
         let mut lap = |index: usize| {
             spent[index] += clock.elapsed();
             clock = std::time::Instant::now();
         };
-        report.start(&mut scratch, &mut |_| {});
+        let (carried, _) = report.start(&mut scratch, &mut |_| {});
         lap(0);
         report.prepare();
         lap(1);
-        report.end(&ending(run, State::Failed), &mut scratch, &mut |_| {});
+        report.end(&carried, &ending(run, RunState::Failed), &mut scratch, &mut |_| {});
         lap(2);
         report.release();
         lap(3);
