@@ -50,7 +50,7 @@ fn process_exit() {
         let output = env.run(&["exit", LINES]);
         assert_eq!(output.status.code(), Some(3));
         assert_eq!(text(&output.stdout).lines().count(), 200);
-        assert_complete(&env, "guard_runtime: run ended by process::exit after ");
+        assert_complete(&env, "guard_runtime: run ended by process::exit(3) after ");
     });
 }
 
@@ -108,10 +108,10 @@ fn panic_abort() {
 fn an_error_and_an_exit_code() {
     let env = TestEnv::new();
     assert_eq!(env.run(&["fail"]).status.code(), Some(1));
-    assert!(env.closing_line().ends_with("s: \"disk on fire\""));
+    assert!(env.closing_line().ends_with(" MB): \"disk on fire\""));
     let env = TestEnv::new();
     assert_eq!(env.run(&["code"]).status.code(), Some(3));
-    assert!(env.closing_line().ends_with("s: exit code 3"));
+    assert!(env.closing_line().ends_with(" MB): exit code 3"));
 }
 
 /// An error whose text fits no pipe: cut, and nobody waits for a reader of the rest.
