@@ -154,7 +154,8 @@ impl Link {
         let mut reply = next_reply(&replies);
         drop(unlock);
         drop(control);
-        if reply == Some(Reply::Stands) {
+        // A standby that took over says it once more.
+        while reply == Some(Reply::Stands) {
             reply = next_reply(&replies);
         }
         let mut helpers = [PollFd::new(&replies, PollFlags::IN)];

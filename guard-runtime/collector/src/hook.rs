@@ -131,7 +131,8 @@ impl Running {
         let null = above_standard(open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?;
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let (reader, writer) = (above_standard(reader)?, above_standard(writer)?);
-        rustix::io::ioctl_fionbio(&reader, true)?;
+        // No ioctl(2): a sandbox may forbid that.
+        rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         // A caller that ignored it would have its children reaped by the kernel, and their statuses lost.

@@ -217,6 +217,14 @@ mod tests {
         streams_ended: bool,
         has_run: bool,
         replies: u8,
+        /// Status, metrics.
+        verdicts: u8,
+        has_hook: bool,
+        /// The run was asked to release the lock, and has.
+        asked: bool,
+        unlocked: bool,
+        hooks_started: u8,
+        hook_runs: bool,
         quit: bool,
     }
 
@@ -230,6 +238,8 @@ mod tests {
         StallConsole,
         MoveConsole,
         EndStreams,
+        Unlock,
+        EndHook,
         /// The collector goes once round its loop, and is killed before its n-th action, if there are so many.
         Collect {
             killed_before: u8,
@@ -237,7 +247,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        use Step::{CloseControl, Collect, Die, EndStreams, MoveConsole, Print, StallConsole, Tell};
+        use Step::{CloseControl, Collect, Die, EndHook, EndStreams, MoveConsole, Print, StallConsole, Tell, Unlock};
         prop_oneof![
             4 => Just(Print),
             2 => Just(Tell),
@@ -246,6 +256,8 @@ mod tests {
             1 => Just(StallConsole),
             3 => Just(MoveConsole),
             1 => Just(EndStreams),
+            2 => Just(Unlock),
+            2 => Just(EndHook),
             12 => (0..12_u8).prop_map(|killed_before| Collect { killed_before }),
         ]
     }
@@ -285,9 +297,25 @@ mod tests {
                         self.act()?;
                         self.on(Event::LineStands)?;
                     }
+                    Action::TellVerdict => {
+                        assert_eq!(self.world.lines, 1, "told before the closing line stands");
+                        self.world.verdicts = 1;
+                    }
+                    Action::AskToUnlock if self.world.has_hook => self.world.asked = true,
+                    Action::AskToUnlock => self.on(Event::NoHook)?,
+                    Action::StartHook if self.world.has_hook && self.world.hooks_started == 0 => {
+                        assert_eq!(self.world.verdicts, 1, "the command runs before the verdict stands");
+                        let passes_for_dead = self.world.run_is_dead || self.world.control_closed;
+                        assert!(passes_for_dead || self.world.unlocked, "the command runs under the lock");
+                        self.world.hooks_started += 1;
+                        self.world.hook_runs = true;
+                    }
+                    Action::StartHook => self.on(Event::HookEnded)?,
                     Action::OweConsole => self.world.owed = self.world.console,
                     Action::LetGoOfRun => {
                         assert_eq!(self.world.lines, 1, "answered before the closing line stands");
+                        assert_eq!(self.world.verdicts, 1, "answered before the verdict stands");
+                        assert!(!self.world.hook_runs, "answered before the command has ended");
                         // Without a pidfd a run that closes its control pipe cannot be told from a dead one.
                         let passes_for_dead = self.world.run_is_dead || self.world.control_closed;
                         assert!(
@@ -315,10 +343,17 @@ mod tests {
             if self.world.quit {
                 return Some(());
             }
+            if !self.world.hook_runs {
+                self.on(Event::HookEnded)?;
+            }
             let watches = self.state.watches(self.world.stalls && self.world.console > 3);
             assert!(self.world.has_run || !watches.control && !watches.death, "polls what it has closed");
             if watches.death && self.world.has_pidfd && self.world.run_is_dead {
                 self.on(Event::RunDied)?;
+            } else if watches.control && self.state == State::Unlocking {
+                if self.world.unlocked || self.world.run_is_dead {
+                    self.on(Event::Unlocked)?;
+                }
             } else if watches.control && self.world.told {
                 self.on(Event::RunTold)?;
             } else if watches.control && (self.world.control_closed || self.world.run_is_dead) {
@@ -345,6 +380,8 @@ mod tests {
             let state = *collector.journal;
             collector.actions_left = u8::MAX;
             (collector.world.measured, collector.world.console, collector.world.owed) = (None, 0, 0);
+            // What a dead helper had started goes on without us.
+            collector.world.hook_runs = false;
             assert_ne!(collector.enter(state), None);
         }
     }
@@ -355,9 +392,9 @@ mod tests {
 
         #[test]
         fn any_course_of_events_with_the_collector_killed_anywhere(
-            steps in proptest::collection::vec(step(), 0..60), has_pidfd: bool,
+            steps in proptest::collection::vec(step(), 0..60), has_pidfd: bool, has_hook: bool,
         ) {
-            let mut world = World { has_pidfd, has_run: true, ..World::default() };
+            let mut world = World { has_pidfd, has_hook, has_run: true, ..World::default() };
             let mut journal = State::Running { control_is_lost: false };
             for step in steps {
                 match step {
@@ -371,6 +408,8 @@ mod tests {
                         (world.console, world.owed) = (world.console.saturating_sub(2), world.owed.saturating_sub(2));
                     }
                     Step::EndStreams => world.streams_ended = world.told || world.run_is_dead,
+                    Step::Unlock => world.unlocked |= world.asked && !world.run_is_dead,
+                    Step::EndHook => world.hook_runs = false,
                     Step::Collect { killed_before } if !world.quit => go_on(&mut world, &mut journal, killed_before),
                     _ => {}
                 }
@@ -380,13 +419,16 @@ mod tests {
             world.stalls = false;
             world.streams_ended = true;
             world.run_is_dead = true;
+            world.hook_runs = false;
             for _ in 0..1000 {
                 (world.console, world.owed) = (0, 0);
+                world.hook_runs = false;
                 if !world.quit {
                     go_on(&mut world, &mut journal, u8::MAX);
                 }
             }
             prop_assert!(world.quit && world.lines == 1 && world.replies >= 1, "{world:?} in {journal:?}");
+            prop_assert!(world.verdicts == 1 && world.hooks_started == u8::from(has_hook), "{world:?} in {journal:?}");
         }
     }
 }

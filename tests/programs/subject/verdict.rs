@@ -8,9 +8,8 @@ use guard_runtime::locked_pipeline;
 
 use crate::support::{LOCK, LOG, wait_for_stdin};
 
-/// What the command is told, in a file of its own that is there as a whole or not at all.
-const HOOK: &str = "env | grep ^GUARD_ | sort > $SUBJECT_DIR/hook.tmp && \
-                    mv $SUBJECT_DIR/hook.tmp $SUBJECT_DIR/hook.$GUARD_PID; echo told";
+/// A script that the test writes.
+const HOOK: &str = ". $SUBJECT_DIR/hook.sh";
 
 #[locked_pipeline(
     lock = LOCK,
