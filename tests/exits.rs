@@ -152,7 +152,7 @@ fn exit_beside_the_start_of_a_run() {
 
 /// The collector is killed as it tells its standby that the closing line stands in the log.
 #[test]
-#[ignore = "needs strace; TRIALS B20: not mended yet"]
+#[ignore = "needs strace"]
 fn one_closing_line_though_the_collector_is_killed_over_it() {
     for nth in 1..6 {
         let env = TestEnv::new();

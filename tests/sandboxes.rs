@@ -113,7 +113,6 @@ fn an_unchangeable_file() {
 
 /// qemu-user refuses a child without an exit signal.
 #[test]
-#[ignore = "TRIALS B23: not mended yet"]
 fn no_child_without_an_exit_signal() {
     let env = TestEnv::new();
     let mut command = env.subject(&["exit", "5000"]);

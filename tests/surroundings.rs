@@ -262,7 +262,6 @@ fn a_thread_of_c_reads_at_the_end() {
 
 /// Too little memory for a run's buffers: refused, or logged in full.
 #[test]
-#[ignore = "TRIALS A15: not mended yet"]
 fn little_memory() {
     let mut refused = 0;
     for limit in ["-v 12000", "-v 16000", "-v 20000", "-v 40000", "-d 5000", "-d 10000", "-d 15000", "-d 20000"] {

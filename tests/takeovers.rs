@@ -127,7 +127,6 @@ fn killed_with_the_closing_line_in_its_hands() {
 
 /// Somebody else has the log's lock, which helpers wait for; in that time the standby is killed, and then the collector.
 #[test]
-#[ignore = "TRIALS A11: not mended yet"]
 fn both_helpers_killed_while_the_log_is_locked() {
     for _ in 0..10 {
         let env = TestEnv::new();
