@@ -281,7 +281,6 @@ fn little_memory() {
 
 /// The README's own recipe: `${XDG_STATE_HOME:-~/.local/state}`.
 #[test]
-#[ignore = "TRIALS B19: not mended yet"]
 fn defaults_that_name_the_home_directory() {
     for mode in ["default_with_tilde", "default_with_variable"] {
         let env = TestEnv::new();

@@ -1,5 +1,5 @@
-//! Path templates: `~`, `$VAR`, `${VAR}`, `${VAR:-default}`, `$$`. One grammar, read by the compiler to check a literal
-//! and at run time to fill it in.
+//! Path templates: `~`, `$VAR`, `${VAR}`, `${VAR:-default}`, `$$`, where a default is a template too. One grammar, read by
+//! the compiler to check a literal and at run time to fill it in.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -23,12 +23,8 @@ pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
     if bytes.is_empty() {
         return Err("an empty path names no file");
     }
-    let mut at = 0;
-    while at < bytes.len() {
-        at = match part(bytes, at) {
-            Ok(Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. }) => end,
-            Err(wrong) => return Err(wrong),
-        };
+    if let Err(wrong) = check_range(bytes, 0, bytes.len(), true) {
+        return Err(wrong);
     }
     if bytes[bytes.len() - 1] == b'/' {
         return Err("a path that ends in `/` names a directory, not a file");
@@ -36,14 +32,54 @@ pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Checks what stands from `start` to `end`: all of it, or a default. `leads` where the path starts there.
+const fn check_range(bytes: &[u8], start: usize, end: usize, leads: bool) -> Result<(), &'static str> {
+    let mut at = start;
+    while at < end {
+        let part = match part(bytes, at, start, end) {
+            Ok(part) => part,
+            Err(wrong) => return Err(wrong),
+        };
+        if let Part::Variable { default: Some((from, to)), .. } = part {
+            let leads = leads && at == start;
+            if !leads && starts_with_home(bytes, from, to) {
+                return Err("`~` stands for the home directory only where the path starts");
+            }
+            if let Err(wrong) = check_range(bytes, from, to, leads) {
+                return Err(wrong);
+            }
+        }
+        at = match part {
+            Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. } => end,
+        };
+    }
+    Ok(())
+}
+
 /// Fills a template in, with `variable` to look names up.
 pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<PathBuf, String> {
     check(template)?;
+    let mut path = OsString::new();
+    fill(template, 0, template.len(), &variable, &mut path)?;
+    if path.as_bytes().contains(&0) {
+        return Err("the path contains a NUL byte".into());
+    }
+    Ok(path.into())
+}
+
+/// Fills in what stands from `start` to `end`.
+fn fill(
+    template: &str,
+    start: usize,
+    end: usize,
+    variable: &impl Fn(&OsStr) -> Option<OsString>,
+    path: &mut OsString,
+) -> Result<(), String> {
     let bytes = template.as_bytes();
     let lookup = |name: &str| variable(OsStr::new(name)).filter(|value| !value.is_empty());
-    let (mut path, mut at) = (OsString::new(), 0);
-    while at < bytes.len() {
-        at = match part(bytes, at)? {
+    let mut at = start;
+    while at < end {
+        at = match part(bytes, at, start, end)? {
             Part::Text { end } => {
                 path.push(&template[at..end]);
                 end
@@ -63,7 +99,7 @@ pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsStrin
                 let name = &template[from..to];
                 match (lookup(name), default) {
                     (Some(value), _) => path.push(value),
-                    (None, Some((from, to))) => path.push(&template[from..to]),
+                    (None, Some((from, to))) => fill(template, from, to, variable, path)?,
                     (None, None) => {
                         return Err(format!(
                             "the variable {name} is not set; set it, or give a default: ${{{name}:-/some/path}}"
@@ -74,41 +110,43 @@ pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsStrin
             }
         };
     }
-    if path.as_bytes().contains(&0) {
-        return Err("the path contains a NUL byte".into());
-    }
-    Ok(path.into())
+    Ok(())
 }
 
-/// The part that starts at `at`, which is not the end.
-const fn part(bytes: &[u8], at: usize) -> Result<Part, &'static str> {
-    let next = if at + 1 < bytes.len() { bytes[at + 1] } else { 0 };
+/// A `~` there stands for the home directory.
+const fn starts_with_home(bytes: &[u8], at: usize, end: usize) -> bool {
+    at < end && bytes[at] == b'~' && (at + 1 == end || bytes[at + 1] == b'/')
+}
+
+/// The part that starts at `at`, of what stands from `start` to `end`.
+const fn part(bytes: &[u8], at: usize, start: usize, end: usize) -> Result<Part, &'static str> {
+    let next = if at + 1 < end { bytes[at + 1] } else { 0 };
     match bytes[at] {
         0 => Err("a path cannot contain a NUL byte"),
-        b'~' if at == 0 && (bytes.len() == 1 || next == b'/') => Ok(Part::Home { end: 1 }),
+        b'~' if at == start && starts_with_home(bytes, at, end) => Ok(Part::Home { end: at + 1 }),
         b'$' if next == b'$' => Ok(Part::Dollar { end: at + 2 }),
-        b'$' if next == b'{' => braced(bytes, at + 2),
-        b'$' => match name_end(bytes, at + 1) {
+        b'$' if next == b'{' => braced(bytes, at + 2, end),
+        b'$' => match name_end(bytes, at + 1, end) {
             end if end == at + 1 => {
                 Err("`$` needs the name of a variable behind it, as in `$HOME`; write `$$` for a dollar")
             }
             end => Ok(Part::Variable { name: (at + 1, end), default: None, end }),
         },
         _ => {
-            let mut end = at + 1;
-            while end < bytes.len() && bytes[end] != b'$' && bytes[end] != 0 {
-                end += 1;
+            let mut to = at + 1;
+            while to < end && bytes[to] != b'$' && bytes[to] != 0 {
+                to += 1;
             }
-            Ok(Part::Text { end })
+            Ok(Part::Text { end: to })
         }
     }
 }
 
 /// `NAME}` or `NAME:-default}`.
-const fn braced(bytes: &[u8], start: usize) -> Result<Part, &'static str> {
+const fn braced(bytes: &[u8], start: usize, end: usize) -> Result<Part, &'static str> {
     const UNCLOSED: &str = "`${` is not closed: write `${NAME}` or `${NAME:-default}`";
-    let name_end = name_end(bytes, start);
-    if name_end == bytes.len() {
+    let name_end = name_end(bytes, start, end);
+    if name_end == end {
         return Err(UNCLOSED);
     }
     if name_end == start {
@@ -117,13 +155,19 @@ const fn braced(bytes: &[u8], start: usize) -> Result<Part, &'static str> {
     let name = (start, name_end);
     match bytes[name_end] {
         b'}' => Ok(Part::Variable { name, default: None, end: name_end + 1 }),
-        b':' if name_end + 1 < bytes.len() && bytes[name_end + 1] == b'-' => {
+        b':' if name_end + 1 < end && bytes[name_end + 1] == b'-' => {
             let from = name_end + 2;
-            let mut to = from;
-            while to < bytes.len() && bytes[to] != b'}' {
+            let (mut to, mut open) = (from, 0);
+            while to < end && (open > 0 || bytes[to] != b'}') {
+                match bytes[to] {
+                    b'{' if bytes[to - 1] == b'$' => open += 1,
+                    b'{' => return Err("a default cannot contain `{` but in `${NAME}`"),
+                    b'}' => open -= 1,
+                    _ => {}
+                }
                 to += 1;
             }
-            if to == bytes.len() {
+            if to == end {
                 return Err(UNCLOSED);
             }
             Ok(Part::Variable { name, default: Some((from, to)), end: to + 1 })
@@ -132,14 +176,14 @@ const fn braced(bytes: &[u8], start: usize) -> Result<Part, &'static str> {
     }
 }
 
-const fn name_end(bytes: &[u8], start: usize) -> usize {
-    let mut end = start;
-    while end < bytes.len()
-        && (bytes[end] == b'_' || bytes[end].is_ascii_alphabetic() || (end > start && bytes[end].is_ascii_digit()))
+const fn name_end(bytes: &[u8], start: usize, end: usize) -> usize {
+    let mut at = start;
+    while at < end
+        && (bytes[at] == b'_' || bytes[at].is_ascii_alphabetic() || (at > start && bytes[at].is_ascii_digit()))
     {
-        end += 1;
+        at += 1;
     }
-    end
+    at
 }
 
 #[cfg(test)]
@@ -169,20 +213,52 @@ mod tests {
             ("${NONE:-/tmp}/b", "/tmp/b"),
             ("${EMPTY:-/tmp}/b", "/tmp/b"),
             ("${NONE:-}b", "b"),
+            ("${NONE:-~/.local/state}/b", "/home/x/.local/state/b"),
+            ("${NONE:-~}/b", "/home/x/b"),
+            ("${NONE:-$HOME/a}/b", "/home/x/a/b"),
+            ("${NONE:-${EMPTY:-~/a}}/b", "/home/x/a/b"),
+            ("a/${NONE:-$RUN_1${EMPTY:-x}}/b", "a//run/onex/b"),
+            ("${NONE:-$$a}/b", "$a/b"),
+            ("${NONE:-a~b}/~", "a~b/~"),
+            ("${RUN_1:-~/a}/b", "/run/one/b"),
         ] {
             assert_eq!(filled(template).as_deref(), Ok(path), "{template}");
         }
         assert!(filled("$NONE/b").unwrap_err().contains("variable NONE is not set"));
-        for template in
-            ["", "a/", "$", "a$/b", "${", "${}", "${A", "${A:-b", "${A-b}", "${A:", "${A:}", "${A:b}", "${1A}", "a\0b"]
-        {
+        assert!(filled("${NONE:-$NEITHER}/b").unwrap_err().contains("variable NEITHER is not set"));
+        for template in [
+            "",
+            "a/",
+            "$",
+            "a$/b",
+            "${",
+            "${}",
+            "${A",
+            "${A:-b",
+            "${A-b}",
+            "${A:",
+            "${A:}",
+            "${A:b}",
+            "${1A}",
+            "a\0b",
+            // Defaults that would be read as something that nobody means.
+            "a/${A:-~}/b",
+            "a/${A:-~/b}",
+            "${A:-b/${C:-~}}",
+            "${A:-$}",
+            "${A:-$/b}",
+            "${A:-{b}}",
+            "${A:-${B}",
+            "${A:-${}}",
+            "${A:-${B:-c}",
+        ] {
             assert!(check(template).is_err(), "{template}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_template_panics(template in "[~${}:a-zA-Z0-9/_ é-]{0,30}") {
+        fn no_template_panics(template in "[~${}:a-zA-Z0-9/_ é-]{0,30}|(\\$\\{[A-B]:-|[~/a$}]|\\$HOME|\\$\\{B\\}){0,9}") {
             prop_assert!(check(&template).is_ok() || filled(&template).is_err());
         }
     }
