@@ -178,7 +178,6 @@ fn the_collector_is_small() {
 
 /// Numbers that were ours once are the user's files now: no record lands there, and none is lost.
 #[test]
-#[ignore = "TRIALS A4: not mended yet"]
 fn records_do_not_land_in_the_users_own_files() {
     let env = TestEnv::new();
     assert!(env.run(&["records_among_own_files"]).status.success());

@@ -29,9 +29,14 @@ impl Descriptor {
         descriptor
     }
 
+    /// Another descriptor leads where this one led at first.
+    pub(crate) fn led_to(&self, other: impl AsFd) -> bool {
+        self.identity.is_some() && FileId::of(other) == self.identity
+    }
+
     /// Nobody has closed it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.identity.is_some() && FileId::of(self.as_fd()) == self.identity
+        self.closed_in_child.as_ref().is_none_or(ClosedInChild::is_ours) && self.led_to(self)
     }
 }
 
@@ -44,9 +49,10 @@ impl AsFd for Descriptor {
 impl Drop for Descriptor {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
+        let is_ours = self.is_ours();
         // First: once it is closed, the number may be that of a file which a child should keep.
         self.closed_in_child = None;
-        if self.is_ours() {
+        if is_ours {
             // SAFETY: dropped once, here; where it is not ours any more it is left alone.
             unsafe { ManuallyDrop::drop(&mut self.inner) };
         }

@@ -26,12 +26,23 @@ impl FrameWriter {
         Self { descriptor: Descriptor::new(descriptor), is_terminal }
     }
 
-    /// Only the helpers' death makes this fail, and then nobody is there to be told.
+    /// Only the helpers' death makes this fail, and then nobody is there to be told; or user code that has closed every way
+    /// to them.
     pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Errno> {
+        let writer = self.writer().ok_or(Errno::BADF)?;
         // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way. One that
         // ends the process may: the terminal may be stalled.
         let _blocked = self.is_terminal.then(Blocked::all_but_deadly);
-        send(&self.descriptor, frame)
+        send(&writer, frame)
+    }
+
+    /// The descriptor, or where user code has closed that one (its number may be that of a file of the user's) a standard one
+    /// that leads there too.
+    fn writer(&self) -> Option<BorrowedFd<'_>> {
+        if self.descriptor.is_ours() {
+            return Some(self.descriptor.as_fd());
+        }
+        Stdio::ALL.into_iter().map(standard).find(|standard| self.descriptor.led_to(standard))
     }
 }
 
