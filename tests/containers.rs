@@ -83,7 +83,6 @@ fn each_run_under_tini_has_a_closing_line() {
 
 /// Holder and loser cannot see each other's processes, as in two containers that share a directory.
 #[test]
-#[ignore = "TRIALS B17: not mended yet"]
 fn a_stuck_holder_in_another_namespace() {
     let Some(mut command) = unshare() else { return };
     let env = TestEnv::new();

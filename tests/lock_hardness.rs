@@ -337,7 +337,6 @@ fn released_by_the_oom_killer() {
 
 /// A process that closes the lock's descriptor does not get the lock a second time.
 #[test]
-#[ignore = "TRIALS A3: not mended yet"]
 fn a_second_lock_after_a_closefrom() {
     let env = TestEnv::new();
     env.run(&["acquire_after_close_from"]);
@@ -364,7 +363,6 @@ fn another_run_after_a_closefrom() {
 
 /// The copy of its parent's lock that a forked child drops has the number and the file of the child's own lock.
 #[test]
-#[ignore = "TRIALS A3: not mended yet"]
 fn a_daemon_that_takes_the_lock_anew() {
     let env = TestEnv::new();
     let mut command = env.subject(&["acquire_in_the_daemon"]);

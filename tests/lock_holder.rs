@@ -111,7 +111,6 @@ fn a_stuck_holder_is_told() {
 /// The clock is set during the run: how old a holder is does not depend on it. (What a clock set ahead makes of the time in
 /// the record is what an earlier time in the record makes of the clock.)
 #[test]
-#[ignore = "TRIALS B17: not mended yet"]
 fn a_holders_age_does_not_follow_the_clock() {
     let env = TestEnv::new();
     let mut holder = env.holder();

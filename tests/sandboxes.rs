@@ -95,7 +95,7 @@ fn a_read_only_root() {
 
 /// Advice that root cannot follow is none: the file is marked as unchangeable (chattr(1)).
 #[test]
-#[ignore = "needs root and a file system with attributes; TRIALS B23: not mended yet"]
+#[ignore = "needs root and a file system with attributes"]
 fn an_unchangeable_file() {
     let env = TestEnv::new();
     fs::create_dir(env.path("locks")).unwrap();

@@ -357,7 +357,17 @@ impl fmt::Display for StartError {
             Self::Report { argument, path, source } => {
                 write!(f, "cannot use the {argument} file {}: {source}; {}", path.display(), remedy(source))
             }
-            Self::Capture(source) => write!(f, "cannot start the log's collector: {source}; {}", remedy(source)),
+            Self::Capture(source) => {
+                let remedy = match source.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => {
+                        "raise the limit that was reached"
+                    }
+                    _ => {
+                        "it needs pipes and processes of its own: allow them where a sandbox or a container forbids them"
+                    }
+                };
+                write!(f, "cannot start the log's collector: {source}; {remedy}")
+            }
         }
     }
 }

@@ -75,7 +75,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 pub use signals::Blocked;
 pub use stage::Survivors;
-pub use stamp::{Stamper, monotonic, now};
+pub use stamp::{Stamper, monotonic, now, since_boot};
 pub use status::RunState;
 pub use stdio::{PerStdio, Stdio};
 pub use stream::Stream;

@@ -24,6 +24,14 @@ pub(crate) fn timespec(micros: u64) -> Timespec {
     Timespec { tv_sec: (micros / 1_000_000) as i64, tv_nsec: (micros % 1_000_000) as i64 * 1_000 }
 }
 
+/// Microseconds since the boot, those in which the machine slept included, where the system counts them.
+pub fn since_boot() -> u64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return clock(libc::CLOCK_BOOTTIME);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    return monotonic();
+}
+
 /// Formats stamps that never run backwards. Allocates nothing; the calendar is asked once a second.
 pub struct Stamper {
     last: u64,

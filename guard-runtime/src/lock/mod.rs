@@ -5,19 +5,23 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fs2::FileExt;
 use rustix::io::Errno;
 
-use guard_collector::{FileId, Stamper, file_kind, now};
+use guard_collector::{FileId, Stamper, file_kind, now, since_boot};
 
 use crate::descriptor::{Descriptor, above_standard};
+use crate::fork;
 
 /// Each round means that the file was replaced between our opening and our lock.
 const ROUNDS: u32 = 100;
 /// Between two tries for a held lock.
 const POLL: Duration = Duration::from_millis(15);
+/// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
+/// one that was not touched for so long is not known to live.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(150);
 /// A holder's record is a few lines; whatever is longer is not one.
 const RECORD_LIMIT: u64 = 4096;
 
@@ -68,8 +72,11 @@ pub struct Holder {
     pub host: String,
     /// When it took the lock: RFC 3339, UTC, microseconds.
     pub started: String,
-    /// How long ago that was by the system's clock.
+    /// How long ago that was: by the time since the boot, or of a holder on another machine by the system's clock.
     pub age: Duration,
+    /// It runs in another pid namespace or on another machine: `pid` is its number there. That it lives is known from the
+    /// lock file, which its helper touches once a minute.
+    pub elsewhere: bool,
     /// The run itself is dead: its helper holds the lock for what is left of it, since its death.
     pub left: Option<Left>,
 }
@@ -103,8 +110,12 @@ impl fmt::Display for Contention {
                 let age = age.as_secs_f64();
                 write!(f, "what is left of pid {pid}, which died {started}, {age:.3}s ago: {processes}")
             }
-            Some(Holder { pid, program, started, age, .. }) => {
-                write!(f, "pid {pid} ({program}), started {started}, {:.3}s ago", age.as_secs_f64())
+            Some(Holder { pid, program, host, started, age, elsewhere, .. }) => {
+                write!(f, "pid {pid} ")?;
+                if *elsewhere {
+                    write!(f, "of another pid namespace or machine (host {host}) ")?;
+                }
+                write!(f, "({program}), started {started}, {:.3}s ago", age.as_secs_f64())
             }
         }
     }
@@ -154,6 +165,9 @@ impl std::error::Error for LockError {
 /// What to do about a file that cannot be used.
 pub(crate) fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
+        ErrorKind::PermissionDenied if error.raw_os_error() == Some(libc::EPERM) => {
+            "the file or its directory may be immutable or append-only: look with lsattr, change it with chattr"
+        }
         ErrorKind::PermissionDenied => "run as a user who may write there, or choose another path",
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
             "something in the path is not a directory: choose another path"
@@ -189,8 +203,9 @@ impl PipelineLock {
         for _ in 0..ROUNDS {
             let mut file = open(path).map_err(unusable("cannot open"))?;
             match try_lock(&file) {
-                Ok(true) => {}
-                Ok(false) => {
+                // Where this process has it already, its code has closed the lock's descriptor: that is no way to release it.
+                Ok(true) if !FileId::of(&file).is_some_and(fork::has) => {}
+                Ok(_) => {
                     let holder = read_holder(&mut file);
                     return Err(LockError::Held(Contention { path: path.to_path_buf(), holder }));
                 }
@@ -292,13 +307,22 @@ fn open(path: &Path) -> io::Result<File> {
 fn write_record(mut file: &File) -> io::Result<()> {
     let (pid, started) = (std::process::id(), now());
     let record = format!(
-        "pid={pid}\nstarted={}\nstarted_us={started}\nbirth={}\n{}",
+        "pid={pid}\nstarted={}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{}",
         String::from_utf8_lossy(Stamper::default().stamp(started)),
+        since_boot(),
         birth(pid).unwrap_or(0),
         common_record(),
     );
     file.set_len(0)?;
-    file.write_all(record.as_bytes())
+    match file.write_all(record.as_bytes()) {
+        // No room (or no more of it for this process): losers then know of no holder, and that is all.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) =>
+        {
+            file.set_len(0)
+        }
+        result => result,
+    }
 }
 
 /// What the record of a run has in common with that of a helper that keeps the lock for what is left of it.
@@ -368,22 +392,36 @@ fn read_holder(file: &mut File) -> Option<Holder> {
     let pid = field("pid")?.parse().ok()?;
     let started: u64 = field("started_us")?.parse().ok()?;
     let birth_recorded: u64 = field("birth")?.parse().ok()?;
-    let same_machine =
-        field("boot")? == boot_id() && !boot_id().is_empty() && field("pid_namespace")? == pid_namespace();
+    let same_boot = field("boot")? == boot_id() && !boot_id().is_empty();
+    let elsewhere = !same_boot || field("pid_namespace")? != pid_namespace();
     // The time of its birth tells a process from a later one with the same number.
-    if !same_machine || birth(pid) != Some(birth_recorded) {
+    let lives = if elsewhere { was_touched_lately(file) } else { birth(pid) == Some(birth_recorded) };
+    if !lives {
         return None;
     }
+    // The system's clock may have been set since; what has passed since the boot cannot be.
+    let age = match field("started_after_boot_us").and_then(|started| started.parse().ok()) {
+        Some(started) if same_boot => since_boot().saturating_sub(started),
+        _ => now().saturating_sub(started),
+    };
     Some(Holder {
         pid,
         program: field("program")?.to_owned(),
         host: field("host")?.to_owned(),
         started: field("started")?.to_owned(),
-        age: Duration::from_micros(now().saturating_sub(started)),
+        age: Duration::from_micros(age),
+        elsewhere,
         left: field("left_of").and_then(|pid| {
             Some(Left { pid: pid.parse().ok()?, processes: field("left").unwrap_or_default().to_owned() })
         }),
     })
+}
+
+/// Or a while ahead, where another machine's clock is.
+fn was_touched_lately(file: &File) -> bool {
+    let Ok(touched) = file.metadata().and_then(|file| file.modified()) else { return false };
+    let now = SystemTime::now();
+    now.duration_since(touched).unwrap_or_else(|error| error.duration()) < SIGN_OF_LIFE
 }
 
 fn boot_id() -> String {
@@ -407,10 +445,16 @@ mod tests {
     use super::*;
 
     fn holder_of(text: &str) -> Option<Holder> {
+        holder_touched(text, Duration::ZERO)
+    }
+
+    fn holder_touched(text: &str, ago: Duration) -> Option<Holder> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.lock");
         std::fs::write(&path, text).unwrap();
-        read_holder(&mut File::open(path).unwrap())
+        let mut file = File::options().read(true).write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - ago).unwrap();
+        read_holder(&mut file)
     }
 
     #[test]
@@ -423,10 +467,8 @@ mod tests {
 
         let birth = birth(std::process::id()).unwrap();
         let other_birth = record.replace(&format!("birth={birth}"), &format!("birth={}", birth + 1));
-        let other_boot = record.replace("boot=", "boot=x");
-        let other_namespace = record.replace("pid_namespace=", "pid_namespace=x");
         let dead = record.replace(&format!("pid={}\n", std::process::id()), "pid=4194305\n");
-        for text in ["", "garbage", "pid=\n", &record[..20], &other_birth, &other_boot, &other_namespace, &dead] {
+        for text in ["", "garbage", "pid=\n", &record[..20], &other_birth, &dead] {
             assert_ne!(text, record);
             assert_eq!(holder_of(text), None, "{text}");
         }
@@ -434,10 +476,31 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "", "it exists, and names nobody");
     }
 
+    /// Whom this process cannot look at lives if the file was touched lately.
+    #[test]
+    fn a_holder_elsewhere_gives_a_sign_of_life() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        let _lock = PipelineLock::acquire(&path).unwrap();
+        let record = std::fs::read_to_string(&path).unwrap();
+        let other_boot = record.replace("\nboot=", "\nboot=x");
+        let other_namespace = record.replace("\npid_namespace=", "\npid_namespace=x");
+        for text in [other_boot, other_namespace] {
+            assert_ne!(text, record);
+            let holder = holder_touched(&text, Duration::from_secs(100)).unwrap();
+            assert!(holder.elsewhere && holder.age < Duration::from_secs(60), "{holder:?}");
+            let told = Contention { path: path.clone(), holder: Some(holder) }.to_string();
+            assert!(told.contains("of another pid namespace or machine (host "), "{told}");
+            assert_eq!(holder_touched(&text, Duration::from_secs(200)), None, "{text}");
+        }
+        assert!(!holder_touched(&record, Duration::from_secs(200)).unwrap().elsewhere, "this one can be looked at");
+    }
+
     #[test]
     fn what_to_do_about_it() {
         for (number, advice) in [
             (libc::EACCES, "run as a user who may write there"),
+            (libc::EPERM, "lsattr"),
             (libc::ENOTDIR, "is not a directory"),
             (libc::EROFS, "read-only"),
             (libc::ENOSPC, "make room"),
