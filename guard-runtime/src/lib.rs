@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
+mod cluster_arguments;
 mod config;
 mod descriptor;
 mod fork;
@@ -21,6 +22,8 @@ pub use config::{Config, StartError};
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 pub use launch::Tee;
+#[cfg(feature = "postgres")]
+pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 pub use lock::{Contention, Holder, LockError, PipelineLock};
 pub use parse::{parse_duration, parse_level, parse_size};
 pub use run::{Guard, Outcome};

@@ -13,6 +13,10 @@ use guard_collector::{Batch, LINE_CAPACITY, LogFile, Stamper, now, record_line};
 use crate::config::{Config, StartError};
 use crate::launch::{Tee, launch};
 use crate::link::{FrameWriter, Link};
+#[cfg(feature = "postgres")]
+use crate::lock::clock::Time;
+#[cfg(feature = "postgres")]
+use crate::lock::cluster::{ClusterContention, ClusterError, ClusterLock, Wanted};
 use crate::lock::{Contention, LockError, PipelineLock};
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
@@ -34,6 +38,8 @@ struct Run {
     started: Instant,
     link: Link,
     lock: PipelineLock,
+    #[cfg(feature = "postgres")]
+    cluster: Option<ClusterLock>,
 }
 
 /// An active run. It ends when this is dropped: the log's closing line says that the run finished, or that it panicked
@@ -109,6 +115,8 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         open_log(log_path, config.max_size, config.backups)
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
+    #[cfg(feature = "postgres")]
+    let (place, patience) = (config.cluster_place(lock_path)?, config.wait.map(|wait| Time::now() + wait));
     let lock = match acquire(config, lock_path) {
         Ok(lock) => lock,
         Err(error) => {
@@ -126,6 +134,15 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     // Bytes that are still in the buffer were printed before the run.
     flush_buffers();
     let link = launch(log, config.tee, nonce).map_err(StartError::Capture)?;
+    // Behind the helpers' fork: the connection is the run's alone.
+    #[cfg(feature = "postgres")]
+    let cluster = match place.map(|place| acquire_in_cluster(config, &place, patience)).transpose() {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            link.finish(&line_of(Severity::Warn, &error.to_string()));
+            return Err(error);
+        }
+    };
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let started = Instant::now();
     let writer = match capture(&link) {
@@ -137,7 +154,14 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         }
     };
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
-    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, link, lock };
+    let run = Run {
+        number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+        started,
+        link,
+        lock,
+        #[cfg(feature = "postgres")]
+        cluster,
+    };
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
@@ -190,6 +214,30 @@ fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
     })
 }
 
+#[cfg(feature = "postgres")]
+fn acquire_in_cluster(
+    config: &Config,
+    (connection, name): &(String, String),
+    patience: Option<Time>,
+) -> Result<ClusterLock, StartError> {
+    let announce = |contention: &ClusterContention| {
+        let patience = patience.map(Time::left).unwrap_or_default();
+        let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    };
+    let tell = |text: &str| logger::note(Severity::Error, text);
+    let (silence, on_lost) = (config.cluster.timeout, config.cluster.on_lost);
+    let wanted = Wanted { connection, name, silence, on_lost, patience };
+    ClusterLock::acquire(&wanted, announce, tell).map_err(|error| match error {
+        ClusterError::Held(contention) => {
+            let age = contention.holder.as_ref().and_then(|holder| holder.age);
+            let longer_than = config.stuck_after.filter(|limit| age.is_some_and(|age| age > *limit));
+            StartError::HeldInCluster { contention, longer_than }
+        }
+        ClusterError::Unusable(what) => StartError::Cluster { what },
+    })
+}
+
 /// Ends the run of that number, or whichever is active.
 fn end(number: Option<u64>, ending: &Ending) {
     if PID.load(Ordering::Acquire) != std::process::id() {
@@ -197,9 +245,15 @@ fn end(number: Option<u64>, ending: &Ending) {
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
+    #[cfg(feature = "postgres")]
+    if let Some(cluster) = &run.cluster {
+        cluster.returned();
+    }
     flush_buffers();
     logger::close();
     run.link.finish(&closing_line(ending, run.started.elapsed()));
+    #[cfg(feature = "postgres")]
+    drop(run.cluster);
     drop(run.lock);
     drop(active);
     CLAIMED.store(false, Ordering::Release);
@@ -242,6 +296,11 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
         }
         Ending::Exited => (Severity::Warn, format!("run ended by process::exit after {elapsed}")),
     };
+    line_of(severity, &text)
+}
+
+/// As the collector reads it: a severity, the text, a NUL.
+fn line_of(severity: Severity, text: &str) -> Vec<u8> {
     let mut line = vec![severity as u8];
     line.extend_from_slice(b"guard_runtime: ");
     line.extend(text.bytes().map(|byte| if byte == 0 { b'?' } else { byte }));

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod log_line;
+pub mod postgres;
 pub mod terminal;
 
 use std::fs;

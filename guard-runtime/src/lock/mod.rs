@@ -1,5 +1,14 @@
 //! `PipelineLock`: an exclusive `flock`, released by the kernel on any death; the lock file is never deleted.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod clock;
+#[cfg(feature = "postgres")]
+pub(crate) mod cluster;
+#[cfg(feature = "postgres")]
+mod kill_timer;
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};

@@ -23,12 +23,8 @@ pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
     if bytes.is_empty() {
         return Err("an empty path names no file");
     }
-    let mut at = 0;
-    while at < bytes.len() {
-        at = match part(bytes, at) {
-            Ok(Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. }) => end,
-            Err(wrong) => return Err(wrong),
-        };
+    if let Err(wrong) = check_parts(template) {
+        return Err(wrong);
     }
     if bytes[bytes.len() - 1] == b'/' {
         return Err("a path that ends in `/` names a directory, not a file");
@@ -36,9 +32,26 @@ pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Checks the form of a text that need not be a path.
+pub(crate) const fn check_parts(template: &str) -> Result<(), &'static str> {
+    let (bytes, mut at) = (template.as_bytes(), 0);
+    while at < bytes.len() {
+        at = match part(bytes, at) {
+            Ok(Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. }) => end,
+            Err(wrong) => return Err(wrong),
+        };
+    }
+    Ok(())
+}
+
 /// Fills a template in, with `variable` to look names up.
 pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<PathBuf, String> {
     check(template)?;
+    fill(template, variable).map(PathBuf::from)
+}
+
+/// The same of a text that need not be a path.
+pub(crate) fn fill(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<OsString, String> {
     let bytes = template.as_bytes();
     let lookup = |name: &str| variable(OsStr::new(name)).filter(|value| !value.is_empty());
     let (mut path, mut at) = (OsString::new(), 0);
@@ -77,7 +90,7 @@ pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsStrin
     if path.as_bytes().contains(&0) {
         return Err("the path contains a NUL byte".into());
     }
-    Ok(path.into())
+    Ok(path)
 }
 
 /// The part that starts at `at`, which is not the end.

@@ -1,0 +1,309 @@
+//! The lock held by PostgreSQL: real servers, poolers, networks and deaths.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+
+use support::postgres::{ENCODED, PASSWORD, Server, now, settled};
+use support::{Place, kill, text, wait_for};
+
+/// A machine of its own: another lock file, another log.
+struct Host {
+    place: Place,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { place: Place::new() }
+    }
+
+    fn command(&self, mode: &str, url: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clustered"));
+        command.arg(mode).stdin(Stdio::null());
+        command.env("SUBJECT_DIR", self.place.path("")).env("CLUSTER_URL", url).env("CLUSTER_TIMEOUT", "6s");
+        for name in ["RUST_LOG", "PGPASSWORD", "PGHOST", "PGUSER", "PGDATABASE", "PGSSLMODE"] {
+            command.env_remove(name);
+        }
+        // No ~/.pgpass, no root certificate of whoever runs the test.
+        command.env("HOME", self.place.path(""));
+        command
+    }
+
+    fn run(&self, mode: &str, url: &str) -> Output {
+        self.command(mode, url).output().expect("the program starts")
+    }
+
+    fn log(&self) -> String {
+        self.place.log_text()
+    }
+
+    /// Starts the command and waits until it works under the lock.
+    fn hold(&self, command: &mut Command) -> Child {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
+        wait_for("the holder to hold", || self.log().contains("] held\n"));
+        child
+    }
+
+    /// When its function began and what it did last: seconds since the boot.
+    fn times(&self) -> [f64; 3] {
+        let bytes = fs::read(self.place.path("times")).unwrap();
+        let time = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()) as f64 / 1e9;
+        [time(0), time(8), time(16)]
+    }
+}
+
+#[test]
+fn one_of_two_hosts() {
+    let server = Server::new();
+    let (one, two) = (Host::new(), Host::new());
+    let mut holder = one.hold(&mut one.command("work", &server.url()));
+    let loser = two.run("work", &server.url());
+    let said = text(&loser.stderr);
+    assert_eq!(loser.status.code(), Some(3), "{said}");
+    let hostname = text(&Command::new("hostname").output().unwrap().stdout);
+    let named = format!(
+        "run skipped: the cluster lock `run` (PostgreSQL at 127.0.0.1:{}) is held by `guard run pid ",
+        server.port
+    );
+    assert!(said.contains(&named) && said.contains(hostname.trim()), "{said}");
+    assert!(said.contains(" at 127.0.0.1, connected 20") && said.contains("s ago"), "{said}");
+    assert!(two.log().contains("[WARN ] guard_runtime: run skipped: the cluster lock `run`"), "{}", two.log());
+    // Another name is another lock.
+    let other = Host::new();
+    assert!(other.run("end", &format!("{}#other", server.url())).status.success());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let next = two.run("end", &server.url());
+    assert!(next.status.success(), "{}", text(&next.stderr));
+}
+
+#[test]
+fn given_back_at_the_end() {
+    let server = Server::new();
+    let host = Host::new();
+    let ended = host.run("twice", &server.url());
+    assert!(ended.status.success() && text(&ended.stdout) == "held\ntwice\n", "{}", text(&ended.stderr));
+    assert_eq!(server.holders(), "", "no session is left");
+    assert!(!server.log().contains("FATAL") && !server.log().contains("unexpected EOF"), "{}", server.log());
+}
+
+#[test]
+fn a_waiting_run_takes_over() {
+    let server = Server::new();
+    let (one, two) = (Host::new(), Host::new());
+    let mut holder = one.hold(&mut one.command("work", &server.url()));
+    let mut waiting = two.command("end", &server.url()).env("WAIT", "60s").stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the second session", || server.holders().lines().count() == 2);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(settled(&mut waiting).success());
+    let said = text(&waiting.wait_with_output().unwrap().stderr);
+    assert!(said.contains("is held by `guard run pid") && said.contains("; waiting up to 60s for it"), "{said}");
+}
+
+#[test]
+fn a_holder_that_is_stuck() {
+    let server = Server::new();
+    let (one, two) = (Host::new(), Host::new());
+    let mut holder = one.hold(&mut one.command("work", &server.url()));
+    let stuck = two.command("work", &server.url()).env("STUCK_AFTER", "1ms").output().unwrap();
+    assert_eq!(stuck.status.code(), Some(75));
+    assert!(text(&stuck.stderr).contains("longer than the 1ms that a run may take"), "{}", text(&stuck.stderr));
+    drop(holder.stdin.take());
+    assert!(settled(&mut holder).success());
+}
+
+/// What the server, or somebody who administers it, can do to a session: the run ends at once, and says why.
+#[test]
+fn the_session_is_ended() {
+    let mut server = Server::new();
+    for (what, reason) in [
+        ("terminate", "terminating connection due to administrator command (SQLSTATE 57P01)"),
+        ("fast", "terminating connection due to administrator command (SQLSTATE 57P01)"),
+        ("immediate", "SQLSTATE 57P01"),
+        ("backend", "the server closed the connection"),
+    ] {
+        let host = Host::new();
+        let mut holder = host.hold(&mut host.command("work", &server.url()));
+        let backend = server.holders().split(' ').next().unwrap().parse::<u32>().unwrap();
+        let begun = now();
+        match what {
+            "terminate" => drop(server.sql(&format!("SELECT pg_terminate_backend({backend})"))),
+            "fast" => server.stop(libc::SIGINT),
+            "immediate" => server.stop(libc::SIGQUIT),
+            _ => assert!(kill(backend, libc::SIGKILL)),
+        }
+        let status = settled(&mut holder);
+        println!("{what}: ended after {:.3}s", host.times()[1] - begun);
+        assert_eq!(status.signal(), Some(libc::SIGTERM), "{what}: {status}");
+        let log = host.log();
+        assert!(log.contains("[ERROR] guard_runtime: the cluster lock `run` is lost: "), "{what}: {log}");
+        assert!(log.contains(reason), "{what}: {log}");
+        assert!(log.contains("the run is ended (on_lock_lost = \"stop\")"), "{what}: {log}");
+        assert!(host.times()[1] - begun < 3.0, "{what}: at once");
+        if what == "fast" || what == "immediate" {
+            server.start();
+        }
+        wait_for("the server", || !server.sql("SELECT 1").is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_ignores_sigterm_is_killed() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.hold(&mut host.command("stubborn", &server.url()));
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
+    let begun = now();
+    assert_eq!(settled(&mut holder).signal(), Some(libc::SIGKILL));
+    let lasted = host.times()[1] - begun;
+    assert!((1.5..2.5).contains(&lasted), "a third of six seconds: {lasted}");
+}
+
+#[test]
+fn a_run_that_wants_to_be_told() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.hold(host.command("tell", &server.url()).env("ON_LOCK_LOST", "tell"));
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
+    let begun = now();
+    assert!(settled(&mut holder).success(), "{}", host.log());
+    assert!(host.times()[1] - begun < 1.0, "{}", host.times()[1] - begun);
+    let log = host.log();
+    assert!(
+        log.contains("the run goes on (on_lock_lost = \"tell\")") && log.contains("] lost, and on it goes"),
+        "{log}"
+    );
+    assert!(log.contains("guard_runtime: run finished in "), "{log}");
+}
+
+/// A child that kept a copy of the connection would keep the lock.
+#[test]
+fn no_child_keeps_it() {
+    let server = Server::new();
+    let mut psql = server.psql();
+    let host = Host::new();
+    let mut holder = host.hold(&mut host.command("children", &server.url()));
+    wait_for("its children", || host.place.path("children").exists());
+    let begun = now();
+    holder.kill().unwrap();
+    while psql.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" {
+        assert!(now() - begun < 20.0, "the lock is kept");
+    }
+    println!("free after {:.1} ms", (now() - begun) * 1e3);
+    assert!(now() - begun < 2.0);
+    holder.wait().unwrap();
+    let children = fs::read_to_string(host.place.path("children")).unwrap();
+    let children = children.split(' ').filter_map(|pid| pid.parse().ok());
+    let alive =
+        children.filter(|pid: &u32| fs::exists(format!("/proc/{pid}")).unwrap() && kill(*pid, libc::SIGKILL)).count();
+    assert_eq!(alive, 2, "the daemon's parent has ended, the others live");
+}
+
+/// Its connection is gone then, and its number is that of one of the program's files: not a byte goes there.
+#[test]
+fn a_program_that_closes_what_it_does_not_know() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.command("closefrom", &server.url()).spawn().unwrap();
+    let status = settled(&mut holder);
+    assert!(matches!(status.signal(), Some(libc::SIGTERM | libc::SIGKILL)), "{status}");
+    for number in 0..200 {
+        assert_eq!(fs::read(host.place.path(&format!("file{number}"))).unwrap(), b"", "file{number}");
+    }
+}
+
+#[test]
+fn no_thread_without_the_argument() {
+    let server = Server::new();
+    let host = Host::new();
+    let with = host.run("threads", &server.url());
+    assert_eq!(text(&with.stdout), "held\nthreads 2\n", "{}", text(&with.stderr));
+    let without = host.command("threads", "").env_remove("CLUSTER_URL").output().unwrap();
+    assert_eq!(text(&without.stdout), "held\nthreads 1\n", "{}", text(&without.stderr));
+}
+
+/// What cannot be used says so and exits with 73; the password stands nowhere.
+#[test]
+fn set_up_errors() {
+    let server = Server::new();
+    let port = server.port;
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let cases = [
+        (format!("postgres://job:{ENCODED}x@127.0.0.1:{port}/jobs?sslmode=disable"), "password authentication failed"),
+        (format!("postgres://job:{ENCODED}@127.0.0.1:{port}/none?sslmode=disable"), "name a database that is there"),
+        (format!("postgres://job:{ENCODED}@127.0.0.1:{closed}/jobs?sslmode=disable"), "Connection refused"),
+        (format!("postgres://job:{ENCODED}@127.0.0.1:{port}/jobs?sslmode=require"), "the server takes no TLS"),
+        (format!("postgres://job:{ENCODED}@127.0.0.1:{port}/jobs"), "sslmode is missing"),
+        (
+            format!("postgres://job:{ENCODED}@127.0.0.1:{port}/jobs?ssl=on&sslmode=disable"),
+            "parameter 1 behind `?` is not known",
+        ),
+        (format!("postgres://job:{ENCODED}@127.0.0.1,127.0.0.2:{port}/jobs?sslmode=disable"), "more than one host"),
+        (format!("postgres://job:{PASSWORD}@127.0.0.1:{port}/jobs?sslmode=disable"), "%23"),
+        (format!("postgres://job@127.0.0.1:{port}/jobs?sslmode=disable"), "the server wants a password"),
+        (format!("postgres://job:{ENCODED}@/jobs?host=/nowhere"), "the server's socket is elsewhere"),
+        ("hunter2".to_owned(), "it is not a PostgreSQL URL"),
+        ("${SURELY_NOT_SET}".to_owned(), "the variable SURELY_NOT_SET is not set"),
+    ];
+    for (url, words) in cases {
+        let host = Host::new();
+        let output = host.run("work", &url);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(73), "{url}: {said}");
+        assert!(said.contains(words) && said.lines().count() == 1, "{url}: {said}");
+        println!("{said}");
+        assert!(!said.contains("hunter2") && !host.log().contains("hunter2"), "{said}{}", host.log());
+        assert!(!fs::read_to_string(host.place.path("run.lock")).unwrap_or_default().contains("hunter2"));
+    }
+    assert!(!server.log().contains("hunter2"));
+}
+
+/// The ways to a server that work, and the places that could show the password.
+#[test]
+fn ways_in() {
+    let server = Server::with(None, "listen_addresses = '127.0.0.1'", "host all all 127.0.0.1/32 scram-sha-256");
+    let port = server.port;
+    let bare = format!("postgres://job@127.0.0.1:{port}/jobs?sslmode=disable");
+    let host = Host::new();
+    let mut holder = host.hold(&mut host.command("work", &server.url()));
+    let line = text(&fs::read(format!("/proc/{}/cmdline", holder.id())).unwrap());
+    assert!(!line.contains("hunter2"), "{line}");
+    for place in [host.log(), fs::read_to_string(host.place.path("run.lock")).unwrap(), server.holders(), server.log()]
+    {
+        assert!(!place.contains("hunter2"), "{place}");
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+
+    assert!(host.run("end", &server.socket_url()).status.success(), "a Unix socket");
+    let by_variable = host.command("end", &bare).env("PGPASSWORD", PASSWORD).output().unwrap();
+    assert!(by_variable.status.success(), "{}", text(&by_variable.stderr));
+    let file = host.place.path(".pgpass");
+    fs::write(&file, format!("127.0.0.1:{port}:jobs:job:hunter2@\\:/?#%\n")).unwrap();
+    let open = host.run("end", &bare);
+    assert!(
+        text(&open.stderr).contains("can be read by others") && open.status.code() == Some(73),
+        "{}",
+        text(&open.stderr)
+    );
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let by_file = host.run("end", &bare);
+    assert!(by_file.status.success(), "{}", text(&by_file.stderr));
+
+    for method in ["md5", "password"] {
+        server.configure(
+            "listen_addresses = '127.0.0.1'\npassword_encryption = md5",
+            &format!("host all all 127.0.0.1/32 {method}"),
+        );
+        server.sql("SELECT pg_reload_conf()");
+        wait_for("the new setting", || server.sql("SHOW password_encryption") == "md5");
+        server.sql(&format!("ALTER ROLE job PASSWORD '{PASSWORD}'"));
+        wait_for(method, || host.run("end", &server.url()).status.success());
+        let wrong = host.run("end", &server.url().replace("hunter2", "hunter3"));
+        assert_eq!(wrong.status.code(), Some(73), "{method}");
+    }
+}
