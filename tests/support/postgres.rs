@@ -137,7 +137,9 @@ impl Server {
         self.child = Some(command.spawn().expect("the server starts"));
         wait_for(&format!("the server: {}", self.log()), || {
             let mut command = Command::new(program("pg_isready"));
-            command.args(["-q", "-p", &self.port.to_string(), "-h"]).arg(self.sockets());
+            command
+                .args(["-q", "-U", "postgres", "-d", "postgres", "-p", &self.port.to_string(), "-h"])
+                .arg(self.sockets());
             command.status().is_ok_and(|status| status.success())
         });
     }

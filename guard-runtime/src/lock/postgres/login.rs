@@ -67,7 +67,7 @@ pub(super) fn log_in(
                 return backend.ok_or_else(|| "the server does not say which process serves the session".into());
             }
             Message::Ready => return Err("the server begins before the login is over".into()),
-            Message::Row(_) | Message::Other => {}
+            Message::Row(_) | Message::Notice(_) | Message::Other => {}
         }
     }
 }

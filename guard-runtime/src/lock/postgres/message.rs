@@ -25,9 +25,11 @@ pub(super) enum Message {
     /// A row's columns as texts; `None` for NULL.
     Row(Vec<Option<String>>),
     Error(ServerError),
+    /// Also the last words of a server that ends without time for more.
+    Notice(ServerError),
     /// It waits for the next query.
     Ready,
-    /// Whatever changes nothing: notices, parameters, descriptions of rows.
+    /// Whatever changes nothing: parameters, descriptions of rows.
     Other,
 }
 
@@ -90,7 +92,7 @@ fn message(kind: u8, mut body: Reader<'_>) -> Option<Message> {
             };
             Message::Row((0..columns).map(column).collect::<Option<_>>()?)
         }
-        b'E' => {
+        b'E' | b'N' => {
             let mut error = ServerError::default();
             while let Some(field) = body.take(1).map(|field| field[0]).filter(|&field| field != 0) {
                 let text = body.text()?;
@@ -100,7 +102,7 @@ fn message(kind: u8, mut body: Reader<'_>) -> Option<Message> {
                     _ => {}
                 }
             }
-            Message::Error(error)
+            if kind == b'E' { Message::Error(error) } else { Message::Notice(error) }
         }
         b'Z' => Message::Ready,
         _ => Message::Other,
@@ -221,7 +223,8 @@ mod tests {
                 Message::Error(ServerError { code: "57P01".into(), text: "the end".into() }),
             ),
             (b'Z', b"I", Message::Ready),
-            (b'N', b"whatever", Message::Other),
+            (b'N', b"C57P02\0\0", Message::Notice(ServerError { code: "57P02".into(), text: String::new() })),
+            (b'S', b"whatever", Message::Other),
         ] {
             assert_eq!(from_server(kind, body), message);
         }

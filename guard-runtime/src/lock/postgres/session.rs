@@ -23,6 +23,8 @@ pub(crate) struct Session {
     key: i64,
     /// The server, for messages.
     place: String,
+    /// What it has said unasked, at last.
+    notice: Option<String>,
 }
 
 impl Session {
@@ -43,7 +45,7 @@ impl Session {
             Connection::open(settings, deadline).map_err(|error| format!("cannot connect: {error}"))?;
         let backend = log_in(&mut connection, settings, &application_name(name), deadline)?;
         let (key, place) = (key(name), settings.to_string());
-        let mut session = Self { connection, backend, key, place };
+        let mut session = Self { connection, backend, key, place, notice: None };
         session.look_whom_we_have_got(deadline)?;
         session.set(silence, deadline)?;
         Ok(session)
@@ -162,13 +164,16 @@ impl Session {
     /// # Errors
     /// The server's last words, where it has ended the session.
     pub(crate) fn take_news(&mut self) -> Result<(), String> {
-        let mut last_words = None;
         loop {
             match self.connection.next_now() {
                 Ok(None) => return Ok(()),
-                Ok(Some(Message::Error(error))) => last_words = Some(format!("the server ended the session: {error}")),
+                // An error that answers nothing ends the session.
+                Ok(Some(Message::Error(error))) => return Err(format!("the server ended the session: {error}")),
+                Ok(Some(Message::Notice(notice))) => {
+                    self.notice = Some(format!("the server ended the session: {notice}"))
+                }
                 Ok(Some(_)) => {}
-                Err(closed) => return Err(last_words.unwrap_or(closed)),
+                Err(closed) => return Err(self.notice.take().unwrap_or(closed)),
             }
         }
     }
