@@ -5,55 +5,12 @@ mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use support::postgres::{ENCODED, PASSWORD, Server, now, settled};
-use support::{Place, kill, text, wait_for};
-
-/// A machine of its own: another lock file, another log.
-struct Host {
-    place: Place,
-}
-
-impl Host {
-    fn new() -> Self {
-        Self { place: Place::new() }
-    }
-
-    fn command(&self, mode: &str, url: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clustered"));
-        command.arg(mode).stdin(Stdio::null());
-        command.env("SUBJECT_DIR", self.place.path("")).env("CLUSTER_URL", url).env("CLUSTER_TIMEOUT", "6s");
-        for name in ["RUST_LOG", "PGPASSWORD", "PGHOST", "PGUSER", "PGDATABASE", "PGSSLMODE"] {
-            command.env_remove(name);
-        }
-        // No ~/.pgpass, no root certificate of whoever runs the test.
-        command.env("HOME", self.place.path(""));
-        command
-    }
-
-    fn run(&self, mode: &str, url: &str) -> Output {
-        self.command(mode, url).output().expect("the program starts")
-    }
-
-    fn log(&self) -> String {
-        self.place.log_text()
-    }
-
-    /// Starts the command and waits until it works under the lock.
-    fn hold(&self, command: &mut Command) -> Child {
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the program starts");
-        wait_for("the holder to hold", || self.log().contains("] held\n"));
-        child
-    }
-
-    /// When its function began and what it did last: seconds since the boot.
-    fn times(&self) -> [f64; 3] {
-        let bytes = fs::read(self.place.path("times")).unwrap();
-        let time = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()) as f64 / 1e9;
-        [time(0), time(8), time(16)]
-    }
-}
+use support::cluster::Host;
+use support::postgres::{ENCODED, PASSWORD, Server, as_server, now, settled};
+use support::{kill, text, wait_for};
 
 #[test]
 fn one_of_two_hosts() {
@@ -95,7 +52,7 @@ fn a_waiting_run_takes_over() {
     let server = Server::new();
     let (one, two) = (Host::new(), Host::new());
     let mut holder = one.hold(&mut one.command("work", &server.url()));
-    let said = two.place.path("said");
+    let said = two.env.path("said");
     let mut waiting = two.command("end", &server.url());
     let mut waiting = waiting.env("WAIT", "60s").stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
     let said = || fs::read_to_string(&said).unwrap();
@@ -189,7 +146,7 @@ fn no_child_keeps_it() {
     let mut psql = server.psql();
     let host = Host::new();
     let mut holder = host.hold(&mut host.command("children", &server.url()));
-    wait_for("its children", || host.place.path("children").exists());
+    wait_for("its children", || host.env.path("children").exists());
     let begun = now();
     holder.kill().unwrap();
     while psql.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" {
@@ -198,7 +155,7 @@ fn no_child_keeps_it() {
     println!("free after {:.1} ms", (now() - begun) * 1e3);
     assert!(now() - begun < 2.0);
     holder.wait().unwrap();
-    let children = fs::read_to_string(host.place.path("children")).unwrap();
+    let children = fs::read_to_string(host.env.path("children")).unwrap();
     let children = children.split(' ').filter_map(|pid| pid.parse().ok());
     let alive = children.filter(|&pid: &u32| !support::are_gone(&[pid]) && kill(pid, libc::SIGKILL)).count();
     assert_eq!(alive, 2, "the daemon's parent has ended, the others live");
@@ -213,8 +170,8 @@ fn a_program_that_closes_what_it_does_not_know() {
     let status = settled(&mut holder);
     assert!(matches!(status.signal(), Some(libc::SIGTERM | libc::SIGKILL)), "{status}");
     for number in 0..200 {
-        let there = fs::read(host.place.path(&format!("file{number}"))).unwrap_or_default();
-        assert_eq!(there, b"", "file{number}");
+        let there = text(&fs::read(host.env.path(&format!("file{number}"))).unwrap_or_default());
+        assert!(!there.contains("pg_backend_pid"), "file{number}: {there}");
     }
 }
 
@@ -259,7 +216,7 @@ fn set_up_errors() {
         assert!(said.contains(words) && said.lines().count() == 1, "{url}: {said}");
         println!("{said}");
         assert!(!said.contains("hunter2") && !host.log().contains("hunter2"), "{said}{}", host.log());
-        assert!(!fs::read_to_string(host.place.path("run.lock")).unwrap_or_default().contains("hunter2"));
+        assert!(!fs::read_to_string(host.env.path("run.lock")).unwrap_or_default().contains("hunter2"));
     }
     assert!(!server.log().contains("hunter2"));
 }
@@ -274,8 +231,7 @@ fn ways_in() {
     let mut holder = host.hold(&mut host.command("work", &server.url()));
     let line = text(&fs::read(format!("/proc/{}/cmdline", holder.id())).unwrap());
     assert!(!line.contains("hunter2"), "{line}");
-    for place in [host.log(), fs::read_to_string(host.place.path("run.lock")).unwrap(), server.holders(), server.log()]
-    {
+    for place in [host.log(), fs::read_to_string(host.env.path("run.lock")).unwrap(), server.holders(), server.log()] {
         assert!(!place.contains("hunter2"), "{place}");
     }
     holder.kill().unwrap();
@@ -284,7 +240,7 @@ fn ways_in() {
     assert!(host.run("end", &server.socket_url()).status.success(), "a Unix socket");
     let by_variable = host.command("end", &bare).env("PGPASSWORD", PASSWORD).output().unwrap();
     assert!(by_variable.status.success(), "{}", text(&by_variable.stderr));
-    let file = host.place.path(".pgpass");
+    let file = host.env.path(".pgpass");
     fs::write(&file, format!("127.0.0.1:{port}:jobs:job:hunter2@\\:/?#%\n")).unwrap();
     let open = host.run("end", &bare);
     assert!(
@@ -308,4 +264,113 @@ fn ways_in() {
         let wrong = host.run("end", &server.url().replace("hunter2", "hunter3"));
         assert_eq!(wrong.status.code(), Some(73), "{method}");
     }
+}
+
+/// A pooler gives the session that would hold the lock to others; a standby's locks lock nobody out.
+#[test]
+fn what_is_no_server_for_a_lock() {
+    let server = Server::new();
+    let standby = server.standby();
+    let host = Host::new();
+    let refused = host.run("end", &standby.url());
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(73) && said.contains("it is a standby"), "{said}");
+    println!("standby: {said}");
+
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let file = |name: &str| directory.path().join(name);
+    fs::write(file("users"), format!("\"job\" \"{PASSWORD}\"\n")).unwrap();
+    let port = server.port + 5;
+    for mode in ["session", "transaction", "statement"] {
+        let settings = format!(
+            "[databases]\njobs = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             auth_type = scram-sha-256\nauth_file = {}\npool_mode = {mode}\nunix_socket_dir =\n",
+            server.port,
+            file("users").display()
+        );
+        fs::write(file("ini"), settings).unwrap();
+        let mut command = Command::new("/usr/sbin/pgbouncer");
+        command.args(["-q"]).arg(file("ini")).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut pooler = as_server(&mut command).spawn().expect("Debian's pgbouncer");
+        wait_for("the pooler", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let through = server.url().replace(&format!(":{}/", server.port), &format!(":{port}/"));
+        let refused = host.run("end", &through);
+        pooler.kill().unwrap();
+        pooler.wait().unwrap();
+        let said = text(&refused.stderr);
+        assert!(
+            refused.status.code() == Some(73) && said.contains("a connection pooler answers there"),
+            "{mode}: {said}"
+        );
+        println!("{mode}: {said}");
+    }
+    // Nothing was set in the sessions that it keeps.
+    assert_eq!(server.holders(), "");
+}
+
+#[test]
+fn encrypted() {
+    let server = Server::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    make_certificates(directory.path());
+    for (from, to) in [("server.crt", "server.crt"), ("server.key", "server.key")] {
+        server.adopt(&file(from), to);
+    }
+    server.configure("listen_addresses = '127.0.0.1'\nssl = on", "hostssl all all all scram-sha-256");
+    server.sql("SELECT pg_reload_conf()");
+    let url = |host: &str, rest: &str| format!("postgres://job:{ENCODED}@{host}:{}/jobs?sslmode={rest}", server.port);
+    let with = |mode: &str, root: &str| format!("{mode}&sslrootcert={}", file(root).display());
+    let host = Host::new();
+    wait_for("TLS", || host.run("end", &url("127.0.0.1", "require")).status.success());
+    for (place, rest, words) in [
+        ("localhost", with("verify-full", "ca.crt"), None),
+        ("127.0.0.1", with("verify-full", "ca.crt"), Some("connect to a name that the certificate has")),
+        ("127.0.0.1", with("verify-ca", "ca.crt"), None),
+        ("localhost", with("verify-full", "other.crt"), Some("name the certificate that signed the server's")),
+        // As libpq: with a root certificate `require` looks at it.
+        ("localhost", with("require", "other.crt"), Some("name the certificate that signed the server's")),
+        ("localhost", with("verify-full", "none.crt"), Some("cannot read certificates from ")),
+        ("localhost", with("verify-full", "server.key"), Some("holds no certificate in PEM form")),
+        ("localhost", "verify-full".into(), Some("needs a root certificate")),
+        ("localhost", with("verify-full", "server.crt"), None),
+        ("127.0.0.1", "disable".into(), Some("no pg_hba.conf entry")),
+    ] {
+        let output = host.run("end", &url(place, &rest));
+        let said = text(&output.stderr);
+        match words {
+            None => assert!(output.status.success(), "{place} {rest}: {said}"),
+            Some(words) => assert!(output.status.code() == Some(73) && said.contains(words), "{place} {rest}: {said}"),
+        }
+        print!("{place} {}: {}", rest.split('&').next().unwrap(), if words.is_none() { "well\n" } else { &said });
+        assert!(!said.contains("hunter2"));
+    }
+
+    // A certificate that signs itself, as `openssl req -x509` makes it, and some heartbeats over TLS.
+    server.adopt(&file("self.crt"), "server.crt");
+    server.adopt(&file("self.key"), "server.key");
+    server.sql("SELECT pg_reload_conf()");
+    let itself = url("localhost", &with("verify-full", "self.crt"));
+    wait_for("the other certificate", || host.run("end", &itself).status.success());
+    let mut holder = host.hold(host.command("work", &itself).env("CLUSTER_TIMEOUT", "3s"));
+    let begun = now();
+    wait_for("six heartbeats", || now() - begun > 3.6);
+    assert_eq!(holder.try_wait().unwrap(), None, "{}", host.log());
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
+    settled(&mut holder);
+    wait_for("its words", || host.log().contains("terminating connection due to administrator command"));
+}
+
+fn make_certificates(directory: &Path) {
+    let script = "set -e
+        new() { openssl req -new -newkey rsa:2048 -nodes -subj \"/CN=$1\" -keyout $1.key \"${@:2}\"; }
+        new ca -x509 -days 2 -out ca.crt
+        new other -x509 -days 2 -out other.crt
+        new self -x509 -days 2 -out self.crt -addext subjectAltName=DNS:localhost
+        new server -out server.csr
+        echo subjectAltName=DNS:localhost >ext
+        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.crt";
+    let output = Command::new("bash").args(["-c", script]).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "openssl: {}", text(&output.stderr));
 }

@@ -36,7 +36,7 @@ fn user() -> Option<(u32, u32)> {
     Some((number(name, 2).unwrap(), number(name, 3).unwrap()))
 }
 
-fn as_server(command: &mut Command) -> &mut Command {
+pub fn as_server(command: &mut Command) -> &mut Command {
     if let Some((user, group)) = user() {
         command.uid(user).gid(group);
     }
@@ -85,7 +85,17 @@ impl Server {
             self.sockets().display()
         );
         fs::write(self.data().join("postgresql.auto.conf"), own).unwrap();
-        fs::write(self.data().join("pg_hba.conf"), format!("local all all trust\n{access}\n")).unwrap();
+        fs::write(self.data().join("pg_hba.conf"), format!("local all,replication all trust\n{access}\n")).unwrap();
+    }
+
+    /// Makes a file the server's own.
+    pub fn adopt(&self, file: &Path, name: &str) {
+        let there = self.data().join(name);
+        fs::copy(file, &there).unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = user() {
+            chown(&there, Some(user), Some(group)).unwrap();
+        }
     }
 
     /// A standby of it.
