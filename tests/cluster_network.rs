@@ -121,18 +121,19 @@ fn two_hosts_take_turns() {
 }
 
 /// How a holder's link fails, and how the holder is kept from noticing.
-fn cut(what: Cut, mode: &str, keep: impl Fn(&Child) + Sync, ends_by: i32, distance: f64) {
+fn cut(what: Cut, mode: &str, keep: impl Fn(&Child) -> i32 + Sync, ends_by: i32, distance: f64) {
     let all = Mutex::new([Vec::new(), Vec::new(), Vec::new(), Vec::new()]);
     repeat(rounds(1), |_| {
         let (network, server) = network();
         let mut psql = server.psql();
         let (host, mut holder) = hold(&network, &server, 0, mode, &[]);
         std::thread::sleep(std::time::Duration::from_millis(support::random(1500)));
-        keep(&holder);
+        let traced = keep(&holder);
         let begun = now();
         network.cut(0, what);
         let free = free_at(&mut psql);
         network.mend(0);
+        reap(traced);
         let status = settled(&mut holder);
         let last = host.times()[1];
         assert_eq!(status.signal(), Some(ends_by), "{}", host.log());
@@ -156,7 +157,7 @@ fn cut(what: Cut, mode: &str, keep: impl Fn(&Child) + Sync, ends_by: i32, distan
     assert!(distances[0] > distance, "{}", distances[0]);
 }
 
-const NOTHING: fn(&Child) = |_| {};
+const NOTHING: fn(&Child) -> i32 = |_| 0;
 
 #[test]
 #[ignore = "root: network namespaces"]
@@ -198,7 +199,16 @@ fn a_watcher_that_is_stopped() {
 #[test]
 #[ignore = "root: network namespaces"]
 fn a_run_that_is_stopped() {
-    cut(Cut::Down, "work", |holder| assert!(kill(holder.id(), libc::SIGSTOP)), libc::SIGKILL, T / 6.0);
+    cut(
+        Cut::Down,
+        "work",
+        |holder| {
+            assert!(kill(holder.id(), libc::SIGSTOP));
+            0
+        },
+        libc::SIGKILL,
+        T / 6.0,
+    );
 }
 
 #[test]
@@ -255,12 +265,15 @@ fn the_first_process_of_a_namespace() {
         }
         let mut holder = host.hold(inside.env("CLUSTER_TIMEOUT", "3s"));
         let first = children(holder.id())[0];
-        if stops_watcher {
-            stop_watcher(first);
+        let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'";
+        let traced = if stops_watcher {
+            stop_watcher(first)
         } else {
-            psql.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
-        }
+            psql.ask(terminate);
+            0
+        };
         let begun = now();
+        reap(traced);
         let status = settled(&mut holder);
         println!("{mode}, watcher stopped: {stops_watcher}: {status} after {:.3}", host.times()[1] - begun);
         assert_eq!(status.code(), Some(code), "{}", host.log());
@@ -274,11 +287,16 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 /// Stops one thread, as a debugger does; it stays so until it dies.
-fn stop_watcher(pid: u32) {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let names = threads.map(|thread| (thread.file_name(), fs::read_to_string(thread.path().join("comm")).unwrap()));
-    let (watcher, _) = names.into_iter().find(|(_, name)| name == "guard-lock\n").expect("a watcher");
-    let watcher: i32 = watcher.to_str().unwrap().parse().unwrap();
+fn stop_watcher(pid: u32) -> i32 {
+    let mut watcher = 0;
+    wait_for("the watcher", || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+        let mut threads =
+            threads.map(|thread| (thread.file_name(), fs::read_to_string(thread.path().join("comm")).unwrap()));
+        let found = threads.find(|(_, name)| name == "guard-lock\n");
+        watcher = found.and_then(|(number, _)| number.to_str()?.parse().ok()).unwrap_or(0);
+        watcher != 0
+    });
     // SAFETY: on a thread of a process that the test started.
     #[allow(unsafe_code)]
     unsafe {
@@ -288,6 +306,21 @@ fn stop_watcher(pid: u32) {
     wait_for("the stop", || {
         fs::read_to_string(format!("/proc/{pid}/task/{watcher}/stat")).is_ok_and(|stat| stat.contains(") t "))
     });
+    watcher
+}
+
+/// Waits for the death of a thread that this one has stopped: until then its process does not end. A 0 is none.
+fn reap(thread: i32) {
+    if thread != 0 {
+        wait_for("the thread's death", || {
+            let mut status = 0;
+            // SAFETY: waits for a thread that this one traces.
+            #[allow(unsafe_code)]
+            let reaped = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL | libc::WNOHANG) };
+            // Before that its stop is told.
+            reaped == -1 || reaped == thread && !libc::WIFSTOPPED(status)
+        });
+    }
 }
 
 #[test]
