@@ -17,6 +17,8 @@ fn one_of_two_hosts() {
     let server = Server::new();
     let (one, two) = (Host::new(), Host::new());
     let mut holder = one.hold(&mut one.command("work", &server.url()));
+    let named = format!("lock {}, cluster lock `run` (PostgreSQL at 127.0.0.1:", one.env.path("run.lock").display());
+    assert!(one.log().contains(&named), "{}", one.log());
     let loser = two.run("work", &server.url());
     let said = text(&loser.stderr);
     assert_eq!(loser.status.code(), Some(3), "{said}");
@@ -58,6 +60,9 @@ fn a_waiting_run_takes_over() {
     let said = || fs::read_to_string(&said).unwrap();
     wait_for("its words", || said().ends_with("; waiting up to 60s for it\n"));
     assert!(said().contains("is held by `guard run pid "), "{}", said());
+    // Who wants the same on that machine learns what it waits for.
+    let third = two.run("end", &server.url());
+    assert!(text(&third.stderr).contains("s ago, waiting for the cluster lock `run`"), "{}", text(&third.stderr));
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(settled(&mut waiting).success(), "{}", said());

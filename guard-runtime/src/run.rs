@@ -134,26 +134,35 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     // Bytes that are still in the buffer were printed before the run.
     flush_buffers();
     let link = launch(log, config.tee, nonce).map_err(StartError::Capture)?;
+    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
+    let not_captured = |link: Link, error: std::io::Error| {
+        let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
+        link.finish(&closing_line(&Ending::Returned(why), Duration::ZERO));
+        StartError::Capture(error)
+    };
+    let writer = match ready(&link) {
+        Ok(writer) => writer,
+        Err(error) => return Err(not_captured(link, error)),
+    };
     // Behind the helpers' fork: the connection is the run's alone.
     #[cfg(feature = "postgres")]
-    let cluster = match place.map(|place| acquire_in_cluster(config, &place, patience)).transpose() {
+    let cluster = match place.map(|place| acquire_in_cluster(config, &lock, &place, patience)).transpose() {
         Ok(cluster) => cluster,
         Err(error) => {
-            link.finish(&line_of(Severity::Warn, &error.to_string()));
+            let is_held = matches!(error, StartError::HeldInCluster { .. });
+            link.finish(&line_of(if is_held { Severity::Warn } else { Severity::Error }, &error.to_string()));
             return Err(error);
         }
     };
-    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let started = Instant::now();
-    let writer = match capture(&link) {
-        Ok(writer) => writer,
-        Err(error) => {
-            let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
-            link.finish(&closing_line(&Ending::Returned(why), started.elapsed()));
-            return Err(StartError::Capture(error));
-        }
-    };
+    if let Err(error) = link.capture() {
+        return Err(not_captured(link, error.into()));
+    }
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
+    #[cfg(feature = "postgres")]
+    let beside = cluster.as_ref().map(|cluster| format!(", {}", cluster.shown())).unwrap_or_default();
+    #[cfg(not(feature = "postgres"))]
+    let beside = "";
     let run = Run {
         number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
         started,
@@ -174,7 +183,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
-    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{logger}", lock_path.display()));
+    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{beside}{logger}", lock_path.display()));
     if let Some(error) = no_terminal {
         let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
         logger::note(Severity::Warn, &text);
@@ -186,11 +195,10 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     Ok(guard)
 }
 
-/// Points the standard descriptors at the collector, once that is ready; returns the way for records.
-fn capture(link: &Link) -> std::io::Result<FrameWriter> {
+/// The way for records, once the collector is ready.
+fn ready(link: &Link) -> std::io::Result<FrameWriter> {
     let writer = link.record_writer()?;
     link.wait_until_ready()?;
-    link.capture()?;
     Ok(writer)
 }
 
@@ -217,10 +225,13 @@ fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
 #[cfg(feature = "postgres")]
 fn acquire_in_cluster(
     config: &Config,
+    lock: &PipelineLock,
     (connection, name): &(String, String),
     patience: Option<Time>,
 ) -> Result<ClusterLock, StartError> {
+    let mut waited_from = None;
     let announce = |contention: &ClusterContention| {
+        waited_from = Some(lock.tell_waiting(&format!("the cluster lock `{name}`")));
         let patience = patience.map(Time::left).unwrap_or_default();
         let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
         let _ = std::io::stderr().write_all(text.as_bytes());
@@ -228,7 +239,11 @@ fn acquire_in_cluster(
     let tell = |text: &str| logger::note(Severity::Error, text);
     let (silence, on_lost) = (config.cluster.timeout, config.cluster.on_lost);
     let wanted = Wanted { connection, name, silence, on_lost, patience };
-    ClusterLock::acquire(&wanted, announce, tell).map_err(|error| match error {
+    let result = ClusterLock::acquire(&wanted, announce, tell);
+    if let Some(length) = waited_from {
+        lock.tell_no_more(length);
+    }
+    result.map_err(|error| match error {
         ClusterError::Held(contention) => {
             let age = contention.holder.as_ref().and_then(|holder| holder.age);
             let longer_than = config.stuck_after.filter(|limit| age.is_some_and(|age| age > *limit));

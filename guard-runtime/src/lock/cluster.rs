@@ -131,6 +131,8 @@ pub(crate) fn split_name(connection: &str) -> Result<(&str, Option<&str>), Strin
 pub(crate) struct ClusterLock {
     watch: Arc<Watch>,
     watcher: Option<JoinHandle<()>>,
+    /// The server, for messages.
+    place: String,
     pid: u32,
 }
 
@@ -167,10 +169,10 @@ impl ClusterLock {
         let timer = (on_lost == OnLockLost::Stop).then(KillTimer::new).transpose().map_err(unusable)?;
         let mut session = Session::open(connection, name, silence).map_err(unusable)?;
         let sent = take(&mut session, wanted, announce)?;
-        let socket = session.socket();
+        let (socket, place) = (session.socket(), session.place());
         let (session, name) = (Mutex::new(session), name.to_owned());
         let watch = Watch { session, socket, timer, state: AtomicU8::new(GUARDED), silence, on_lost, name, tell };
-        let mut lock = Self { watch: Arc::new(watch), watcher: None, pid: std::process::id() };
+        let mut lock = Self { watch: Arc::new(watch), watcher: None, place, pid: std::process::id() };
         lock.watch.keep_until(sent + silence);
         // The new thread takes the mask over: no handler of the user's ever runs there.
         let blocked = Blocked::all();
@@ -181,6 +183,11 @@ impl ClusterLock {
         let unusable = |error| format!("cannot take the cluster lock: no thread to watch it can be had: {error}");
         lock.watcher = Some(watcher.map_err(|error| ClusterError::Unusable(unusable(error)))?);
         Ok(lock)
+    }
+
+    /// For the log: the lock's name and where it is.
+    pub(crate) fn shown(&self) -> String {
+        format!("cluster lock `{}` ({})", self.watch.name, self.place)
     }
 
     /// The function has returned: from here on a loss ends nothing.

@@ -79,6 +79,8 @@ pub struct Holder {
     pub started: String,
     /// How long ago that was by the system's clock.
     pub age: Duration,
+    /// What it still waits for before its run begins: the cluster lock, which another machine's run holds.
+    pub waits_for: Option<String>,
 }
 
 /// The lock is held by another process, or by another part of this one.
@@ -96,8 +98,9 @@ impl fmt::Display for Contention {
         write!(f, "{} is held by ", self.path.display())?;
         match &self.holder {
             None => f.write_str("an unknown process"),
-            Some(Holder { pid, program, started, age, .. }) => {
-                write!(f, "pid {pid} ({program}), started {started}, {:.3}s ago", age.as_secs_f64())
+            Some(Holder { pid, program, started, age, waits_for, .. }) => {
+                write!(f, "pid {pid} ({program}), started {started}, {:.3}s ago", age.as_secs_f64())?;
+                waits_for.as_ref().map_or(Ok(()), |what| write!(f, ", waiting for {what}"))
             }
         }
     }
@@ -229,6 +232,22 @@ impl PipelineLock {
                 result => return result,
             }
         }
+    }
+
+    /// Adds to the record what this holder waits for before its run begins; returns the length that it had. Best effort:
+    /// the record tells, and decides nothing.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tell_waiting(&self, what: &str) -> u64 {
+        let length = rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_size as u64);
+        let line = format!("waits_for={}\n", what.replace('\n', "?"));
+        let _ = rustix::io::pwrite(&self.file, line.as_bytes(), length);
+        length
+    }
+
+    /// Cuts the record to the length that it had.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tell_no_more(&self, length: u64) {
+        let _ = rustix::fs::ftruncate(&self.file, length);
     }
 
     /// The lock file, as it was given.
@@ -365,6 +384,7 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         host: field("host")?.to_owned(),
         started: field("started")?.to_owned(),
         age: Duration::from_micros(now().saturating_sub(started)),
+        waits_for: field("waits_for").map(str::to_owned),
     })
 }
 
