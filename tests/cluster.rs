@@ -379,3 +379,27 @@ fn make_certificates(directory: &Path) {
     let output = Command::new("bash").args(["-c", script]).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "openssl: {}", text(&output.stderr));
 }
+
+/// What the second lock adds to a run. Figures, not limits: they are the machine's.
+#[test]
+#[ignore = "prints how long things take"]
+fn start_and_end() {
+    let server = Server::new();
+    for (what, url) in [("none", None), ("loopback", Some(server.url())), ("socket", Some(server.socket_url()))] {
+        let host = Host::new();
+        let (mut starts, mut wholes) = (Vec::new(), Vec::new());
+        for _ in 0..200 {
+            let mut command = host.command("end", url.as_deref().unwrap_or_default());
+            if url.is_none() {
+                command.env_remove("CLUSTER_URL");
+            }
+            let begun = now();
+            assert!(command.stdout(Stdio::null()).status().unwrap().success());
+            wholes.push((now() - begun) * 1e3);
+            starts.push(host.times()[2] * 1e3);
+        }
+        starts.sort_by(f64::total_cmp);
+        wholes.sort_by(f64::total_cmp);
+        println!("{what}: start {:.2} ms, the whole process {:.2} ms (medians of 200)", starts[100], wholes[100]);
+    }
+}
