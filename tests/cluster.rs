@@ -151,7 +151,8 @@ fn no_child_keeps_it() {
     let mut psql = server.psql();
     let host = Host::new();
     let mut holder = host.hold(&mut host.command("children", &server.url()));
-    wait_for("its children", || host.env.path("children").exists());
+    let children = || fs::read_to_string(host.env.path("children")).unwrap_or_default();
+    wait_for("its children", || children().split(' ').count() == 3);
     let begun = now();
     holder.kill().unwrap();
     while psql.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" {
@@ -160,10 +161,34 @@ fn no_child_keeps_it() {
     println!("free after {:.1} ms", (now() - begun) * 1e3);
     assert!(now() - begun < 2.0);
     holder.wait().unwrap();
-    let children = fs::read_to_string(host.env.path("children")).unwrap();
+    let children = children();
     let children = children.split(' ').filter_map(|pid| pid.parse().ok());
     let alive = children.filter(|&pid: &u32| !support::are_gone(&[pid]) && kill(pid, libc::SIGKILL)).count();
     assert_eq!(alive, 2, "the daemon's parent has ended, the others live");
+}
+
+/// Wherever it is in its start, helpers that have a copy of the connection for a moment included.
+#[test]
+fn killed_while_it_starts() {
+    let server = Server::new();
+    let mut psql = server.psql();
+    let mut most: f64 = 0.0;
+    for _ in 0..40 {
+        let host = Host::new();
+        let mut child = host.command("work", &server.url()).stdout(Stdio::null()).spawn().unwrap();
+        let begun = now();
+        let part = support::random(30_000) as f64 / 1e6;
+        wait_for("a part of its start", || now() - begun > part);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let begun = now();
+        while psql.ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" {
+            assert!(now() - begun < 20.0, "the lock is kept");
+        }
+        most = most.max(now() - begun);
+    }
+    println!("free after {:.1} ms at most", most * 1e3);
+    assert!(most < 2.0);
 }
 
 /// Its connection is gone then, and its number is that of one of the program's files: not a byte goes there.

@@ -347,6 +347,17 @@ impl StartError {
     }
 }
 
+impl StartError {
+    /// The run was not to be, or its lock's server was not to be had: the log says so too.
+    pub(crate) fn is_skip(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if matches!(self, Self::HeldInCluster { .. } | Self::Cluster { .. }) {
+            return true;
+        }
+        matches!(self, Self::Held(_) | Self::Stuck { .. })
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

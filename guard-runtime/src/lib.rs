@@ -10,6 +10,7 @@ mod fork;
 mod launch;
 mod link;
 mod lock;
+mod locks;
 mod log_open;
 mod logger;
 mod outcome;

@@ -13,11 +13,7 @@ use guard_collector::{Batch, LINE_CAPACITY, LogFile, Stamper, now, record_line};
 use crate::config::{Config, StartError};
 use crate::launch::{Tee, launch};
 use crate::link::{FrameWriter, Link};
-#[cfg(feature = "postgres")]
-use crate::lock::clock::Time;
-#[cfg(feature = "postgres")]
-use crate::lock::cluster::{ClusterContention, ClusterError, ClusterLock, Wanted};
-use crate::lock::{Contention, LockError, PipelineLock};
+use crate::locks::Locks;
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
 
@@ -37,9 +33,7 @@ struct Run {
     number: u64,
     started: Instant,
     link: Link,
-    lock: PipelineLock,
-    #[cfg(feature = "postgres")]
-    cluster: Option<ClusterLock>,
+    lock: Locks,
 }
 
 /// An active run. It ends when this is dropped: the log's closing line says that the run finished, or that it panicked
@@ -115,12 +109,10 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         open_log(log_path, config.max_size, config.backups)
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
-    #[cfg(feature = "postgres")]
-    let (place, patience) = (config.cluster_place(lock_path)?, config.wait.map(|wait| Time::now() + wait));
-    let lock = match acquire(config, lock_path) {
+    let lock = match Locks::acquire(config, lock_path) {
         Ok(lock) => lock,
         Err(error) => {
-            if matches!(error, StartError::Held(_) | StartError::Stuck { .. })
+            if error.is_skip()
                 // Best effort: the skip is told on stderr whatever becomes of this.
                 && let Ok(mut log) = open()
             {
@@ -135,42 +127,18 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     flush_buffers();
     let link = launch(log, config.tee, nonce).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
-    let not_captured = |link: Link, error: std::io::Error| {
-        let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
-        link.finish(&closing_line(&Ending::Returned(why), Duration::ZERO));
-        StartError::Capture(error)
-    };
-    let writer = match ready(&link) {
+    let started = Instant::now();
+    let writer = match capture(&link) {
         Ok(writer) => writer,
-        Err(error) => return Err(not_captured(link, error)),
-    };
-    // Behind the helpers' fork: the connection is the run's alone.
-    #[cfg(feature = "postgres")]
-    let cluster = match place.map(|place| acquire_in_cluster(config, &lock, &place, patience)).transpose() {
-        Ok(cluster) => cluster,
         Err(error) => {
-            let is_held = matches!(error, StartError::HeldInCluster { .. });
-            link.finish(&line_of(if is_held { Severity::Warn } else { Severity::Error }, &error.to_string()));
-            return Err(error);
+            let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
+            link.finish(&closing_line(&Ending::Returned(why), started.elapsed()));
+            return Err(StartError::Capture(error));
         }
     };
-    let started = Instant::now();
-    if let Err(error) = link.capture() {
-        return Err(not_captured(link, error.into()));
-    }
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
-    #[cfg(feature = "postgres")]
-    let beside = cluster.as_ref().map(|cluster| format!(", {}", cluster.shown())).unwrap_or_default();
-    #[cfg(not(feature = "postgres"))]
-    let beside = "";
-    let run = Run {
-        number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
-        started,
-        link,
-        lock,
-        #[cfg(feature = "postgres")]
-        cluster,
-    };
+    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, link, lock };
+    let shown = run.lock.shown();
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
@@ -183,7 +151,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
-    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{beside}{logger}", lock_path.display()));
+    logger::note(Severity::Info, &format!("run started: pid {pid}, {shown}{logger}"));
     if let Some(error) = no_terminal {
         let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
         logger::note(Severity::Warn, &text);
@@ -195,62 +163,12 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
     Ok(guard)
 }
 
-/// The way for records, once the collector is ready.
-fn ready(link: &Link) -> std::io::Result<FrameWriter> {
+/// Points the standard descriptors at the collector, once that is ready; returns the way for records.
+fn capture(link: &Link) -> std::io::Result<FrameWriter> {
     let writer = link.record_writer()?;
     link.wait_until_ready()?;
+    link.capture()?;
     Ok(writer)
-}
-
-fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
-    let announce = |contention: &Contention| {
-        let patience = config.wait.unwrap_or_default();
-        let _ = std::io::stderr().write_all(format!("{contention}; waiting up to {patience:?} for it\n").as_bytes());
-    };
-    let result = match config.wait {
-        None => PipelineLock::acquire(path),
-        Some(patience) => PipelineLock::acquire_within(path, patience, announce),
-    };
-    result.map_err(|error| match (error, config.stuck_after) {
-        (LockError::Held(contention), Some(limit))
-            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit) =>
-        {
-            StartError::Stuck { contention, limit }
-        }
-        (LockError::Held(contention), _) => StartError::Held(contention),
-        (error, _) => StartError::Lock(error),
-    })
-}
-
-#[cfg(feature = "postgres")]
-fn acquire_in_cluster(
-    config: &Config,
-    lock: &PipelineLock,
-    (connection, name): &(String, String),
-    patience: Option<Time>,
-) -> Result<ClusterLock, StartError> {
-    let mut waited_from = None;
-    let announce = |contention: &ClusterContention| {
-        waited_from = Some(lock.tell_waiting(&format!("the cluster lock `{name}`")));
-        let patience = patience.map(Time::left).unwrap_or_default();
-        let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    };
-    let tell = |text: &str| logger::note(Severity::Error, text);
-    let (silence, on_lost) = (config.cluster.timeout, config.cluster.on_lost);
-    let wanted = Wanted { connection, name, silence, on_lost, patience };
-    let result = ClusterLock::acquire(&wanted, announce, tell);
-    if let Some(length) = waited_from {
-        lock.tell_no_more(length);
-    }
-    result.map_err(|error| match error {
-        ClusterError::Held(contention) => {
-            let age = contention.holder.as_ref().and_then(|holder| holder.age);
-            let longer_than = config.stuck_after.filter(|limit| age.is_some_and(|age| age > *limit));
-            StartError::HeldInCluster { contention, longer_than }
-        }
-        ClusterError::Unusable(what) => StartError::Cluster { what },
-    })
 }
 
 /// Ends the run of that number, or whichever is active.
@@ -260,15 +178,10 @@ fn end(number: Option<u64>, ending: &Ending) {
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
-    #[cfg(feature = "postgres")]
-    if let Some(cluster) = &run.cluster {
-        cluster.returned();
-    }
+    run.lock.returned();
     flush_buffers();
     logger::close();
     run.link.finish(&closing_line(ending, run.started.elapsed()));
-    #[cfg(feature = "postgres")]
-    drop(run.cluster);
     drop(run.lock);
     drop(active);
     CLAIMED.store(false, Ordering::Release);
@@ -311,11 +224,6 @@ fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
         }
         Ending::Exited => (Severity::Warn, format!("run ended by process::exit after {elapsed}")),
     };
-    line_of(severity, &text)
-}
-
-/// As the collector reads it: a severity, the text, a NUL.
-fn line_of(severity: Severity, text: &str) -> Vec<u8> {
     let mut line = vec![severity as u8];
     line.extend_from_slice(b"guard_runtime: ");
     line.extend(text.bytes().map(|byte| if byte == 0 { b'?' } else { byte }));

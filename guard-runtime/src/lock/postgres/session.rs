@@ -170,7 +170,7 @@ impl Session {
                 // An error that answers nothing ends the session.
                 Ok(Some(Message::Error(error))) => return Err(format!("the server ended the session: {error}")),
                 Ok(Some(Message::Notice(notice))) => {
-                    self.notice = Some(format!("the server ended the session: {notice}"))
+                    self.notice = Some(format!("the server ended the session: {notice}"));
                 }
                 Ok(Some(_)) => {}
                 Err(closed) => return Err(self.notice.take().unwrap_or(closed)),
