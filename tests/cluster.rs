@@ -428,3 +428,57 @@ fn start_and_end() {
         println!("{what}: start {:.2} ms, the whole process {:.2} ms (medians of 200)", starts[100], wholes[100]);
     }
 }
+
+/// Answers the first connection with these bytes, then closes it; a silent one keeps it open.
+fn false_server(answer: &'static [u8], is_silent: bool) -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = [0; 1024];
+        let _ = stream.read(&mut asked);
+        let _ = stream.write_all(answer);
+        // Until the other side ends it.
+        while is_silent && stream.read(&mut asked).is_ok_and(|length| length > 0) {}
+    });
+    port
+}
+
+#[test]
+fn what_is_no_server() {
+    let begun = now();
+    for (answer, is_silent, words) in [
+        (&b""[..], true, "the server does not answer"),
+        (b"", false, "the server closed the connection"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, "what answers there is no PostgreSQL server"),
+        (b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", true, "does not say which process serves the session"),
+        (
+            b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0R\0\0\0\x08\0\0\0\0",
+            true,
+            "did not prove that it knows the password",
+        ),
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-512\0\0", true, "SCRAM-SHA-256 is known here"),
+        (b"R\0\0\0\x08\0\0\0\x07", true, "a login that is not known here (number 7"),
+        (b"E\0\0\0\x1dSFATAL\0C53300\0Mtoo many\0\0", true, "takes no more connections"),
+    ] {
+        let port = false_server(answer, is_silent);
+        let host = Host::new();
+        let url = format!("postgres://job:{ENCODED}@127.0.0.1:{port}/jobs?sslmode=disable&connect_timeout=2");
+        let output = host.run("work", &url);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(73) && said.contains(words), "{words}: {said}");
+        assert!(!said.contains("hunter2"));
+    }
+    assert!(now() - begun < 20.0, "the silent one costs its two seconds");
+}
+
+/// Whoever stands between adds what counts as encrypted: not a byte behind the answer is read before TLS.
+#[test]
+fn nothing_comes_before_tls() {
+    let port = false_server(b"SR\0\0\0\x08\0\0\0\0", true);
+    let host = Host::new();
+    let output = host.run("work", &format!("postgres://job@127.0.0.1:{port}/jobs?sslmode=require&connect_timeout=2"));
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(73) && said.contains("TLS was refused"), "{said}");
+}

@@ -31,7 +31,7 @@ fn network() -> (Network, Server) {
 /// Starts a run on a host and waits until it holds.
 fn hold(network: &Network, server: &Server, number: usize, mode: &str, more: &[(&str, &str)]) -> (Host, Child) {
     let host = Host::new();
-    let mut command = host.command(mode, &network.url(server, number));
+    let mut command = host.command(mode, &Network::url(server, number));
     command.envs(more.iter().copied());
     let child = host.hold(&mut network.on(number, &command));
     (host, child)
@@ -80,7 +80,7 @@ fn two_hosts_take_turns() {
     for round in 1..=rounds(10) {
         let number = (round % 2) as usize;
         let next = Host::new();
-        let mut command = next.command("work", &network.url(&server, number));
+        let mut command = next.command("work", &Network::url(&server, number));
         command.env("WAIT", "60s");
         let mut command = network.on(number, &command);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

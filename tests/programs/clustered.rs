@@ -51,7 +51,7 @@ fn main() -> ExitCode {
                 let _ = std::io::stdin().read(&mut [0]);
                 std::process::exit(0);
             });
-            work(&times);
+            work(times);
         }
         "end" => {}
         // The lock is not held any more after that.
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         "stubborn" => {
             // SAFETY: no handler.
             unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
-            work(&times);
+            work(times);
         }
         "tell" => {
             while !lock_lost() {
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
                 fork(|| std::thread::sleep(Duration::from_secs(30)));
             });
             std::fs::write(format!("{directory}/children"), format!("{executed} {forked} {daemon}")).unwrap();
-            work(&times);
+            work(times);
         }
         // Closes every descriptor that it does not know, and opens a file where the connection was.
         "closefrom" => {
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
             let files: Vec<_> =
                 (0..200).map(|number| std::fs::File::create(format!("{directory}/file{number}")).unwrap()).collect();
             std::fs::write(format!("{directory}/children"), "").unwrap();
-            work_holding(&times, &files);
+            work_holding(times, &files);
         }
         "threads" => {
             let threads = std::fs::read_dir("/proc/self/task").unwrap().count();

@@ -43,6 +43,9 @@ pub fn as_server(command: &mut Command) -> &mut Command {
     command.current_dir("/")
 }
 
+/// Ports that no two servers of this process choose.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 pub struct Server {
     directory: tempfile::TempDir,
     namespace: Option<String>,
@@ -56,15 +59,13 @@ impl Server {
         Self::with(None, "listen_addresses = '127.0.0.1'", "host all all all scram-sha-256")
     }
 
-    /// With lines for postgresql.conf and pg_hba.conf. The administrator comes by the Unix socket.
+    /// With lines for `postgresql.conf` and `pg_hba.conf`. The administrator comes by the Unix socket.
     pub fn with(namespace: Option<&str>, settings: &str, access: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("guard-postgres").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         if let Some((user, group)) = user() {
             chown(directory.path(), Some(user), Some(group)).unwrap();
         }
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        // One that nobody listens on, and no two tests of this process choose.
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port() / 2 + (NEXT.fetch_add(1, Ordering::Relaxed) as u16) * 7;
         let mut server = Self { directory, namespace: namespace.map(str::to_owned), child: None, port };
@@ -256,7 +257,6 @@ pub struct Network {
 
 impl Network {
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("guard{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let network = Self { name };
         let server = network.server();
@@ -284,7 +284,7 @@ impl Network {
     }
 
     /// As that host sees the server.
-    pub fn url(&self, server: &Server, host: usize) -> String {
+    pub fn url(server: &Server, host: usize) -> String {
         format!("postgres://job:{ENCODED}@10.7.{host}.1:{}/jobs?sslmode=disable", server.port)
     }
 
