@@ -25,6 +25,7 @@ impl Time {
         self.0.saturating_sub(Self::now().0)
     }
 
+    #[cfg(all(target_os = "linux", not(guard_portable)))]
     pub(crate) fn since_boot(self) -> Duration {
         self.0
     }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use guard_collector::Blocked;
 
 use super::clock::Time;
-use super::kill_timer::{self, KillTimer};
+use super::end_process::{kill, terminate};
+use super::kill_timer::KillTimer;
 use super::postgres::{Session, cut, stirs_until};
 use crate::descriptor::Descriptor;
 
@@ -333,11 +334,11 @@ impl Watch {
         self.keep_until(last);
         (self.tell)(&told);
         if self.is(GUARDED) {
-            kill_timer::terminate();
+            terminate();
         }
         while self.is(GUARDED) {
             if last.left().is_zero() {
-                kill_timer::kill();
+                kill();
             }
             std::thread::sleep(last.left().min(POLL));
         }

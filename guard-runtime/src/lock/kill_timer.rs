@@ -3,27 +3,21 @@
 use std::time::Duration;
 
 use super::clock::Time;
-
-/// What a shell shows of a process that SIGKILL ended.
-const KILLED: i32 = 128 + libc::SIGKILL;
+use super::end_process::KILLED;
 
 /// Ends the process when its time comes, unless it is set anew before. Gone with the process, with exec(2), and in a
 /// forked child.
 pub(super) struct KillTimer {
-    #[cfg(all(target_os = "linux", not(guard_portable)))]
     id: libc::timer_t,
 }
 
 // SAFETY: a timer's number means the same to every thread.
 #[allow(unsafe_code)]
-#[cfg(all(target_os = "linux", not(guard_portable)))]
 unsafe impl Send for KillTimer {}
 // SAFETY: the kernel serialises the calls on it.
 #[allow(unsafe_code)]
-#[cfg(all(target_os = "linux", not(guard_portable)))]
 unsafe impl Sync for KillTimer {}
 
-#[cfg(all(target_os = "linux", not(guard_portable)))]
 #[allow(unsafe_code)]
 impl KillTimer {
     /// One that is not set yet.
@@ -66,7 +60,6 @@ impl KillTimer {
     }
 }
 
-#[cfg(all(target_os = "linux", not(guard_portable)))]
 impl Drop for KillTimer {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
@@ -76,7 +69,6 @@ impl Drop for KillTimer {
 }
 
 /// A real-time signal that nobody uses, whose handler ends the process. Once a process.
-#[cfg(all(target_os = "linux", not(guard_portable)))]
 #[allow(unsafe_code)]
 fn handled_signal() -> Result<i32, String> {
     extern "C" fn end(_: libc::c_int) {
@@ -105,43 +97,4 @@ fn handled_signal() -> Result<i32, String> {
          is free for one"
             .into()
     })
-}
-
-/// Elsewhere the watcher alone ends the process.
-#[cfg(not(all(target_os = "linux", not(guard_portable))))]
-#[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same as on Linux")]
-impl KillTimer {
-    pub(super) fn new() -> Result<Self, String> {
-        Ok(Self {})
-    }
-
-    pub(super) fn set(&self, _: Time) {}
-
-    pub(super) fn unset(&self) {}
-}
-
-/// Asks the process to end. A first process has no default for a signal (`pid_namespaces(7)`): it ends here as others do.
-#[allow(unsafe_code)]
-pub(super) fn terminate() {
-    // SAFETY: all zeroes is an action, which is only written; the signals go to this process.
-    unsafe {
-        if std::process::id() == 1 {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(libc::SIGTERM, std::ptr::null(), &raw mut action);
-            if action.sa_sigaction == libc::SIG_DFL {
-                libc::_exit(128 + libc::SIGTERM);
-            }
-        }
-        libc::kill(libc::getpid(), libc::SIGTERM);
-    }
-}
-
-/// Ends the process now.
-#[allow(unsafe_code)]
-pub(super) fn kill() -> ! {
-    // SAFETY: the signal goes to this process; the second call does not return.
-    unsafe {
-        libc::kill(libc::getpid(), libc::SIGKILL);
-        libc::_exit(KILLED)
-    }
 }

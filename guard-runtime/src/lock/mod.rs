@@ -5,6 +5,9 @@ pub(crate) mod clock;
 #[cfg(feature = "postgres")]
 pub(crate) mod cluster;
 #[cfg(feature = "postgres")]
+mod end_process;
+#[cfg(feature = "postgres")]
+#[cfg_attr(any(not(target_os = "linux"), guard_portable), path = "kill_timer_portable.rs")]
 mod kill_timer;
 #[cfg(feature = "postgres")]
 mod postgres;
