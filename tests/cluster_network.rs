@@ -254,7 +254,7 @@ fn the_first_process_of_a_namespace() {
     let server = Server::new();
     let mut psql = server.psql();
     for (mode, stops_watcher, code) in
-        [("work", false, 128 + libc::SIGTERM), ("stubborn", false, 137), ("work", true, 137)]
+        [("work", false, 143), ("stubborn", false, 137), ("deaf", false, 137), ("work", true, 137)]
     {
         let host = Host::new();
         let command = host.command(mode, &server.url());

@@ -169,6 +169,11 @@ impl Config {
     /// of a URL by libpq's rules (`"${DATABASE_URL}"`, `postgres://USER@HOST/DATABASE?sslmode=verify-full`), and behind
     /// `#` the lock's name; without, that is the lock file's name without its ending. `$VAR`, `${VAR}`,
     /// `${VAR:-default}` are filled in at the start, `$$` is a dollar. Default: none.
+    ///
+    /// ```no_run
+    /// use guard_runtime::Config;
+    /// let config = Config::new("/run/lock/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
+    /// ```
     #[cfg(feature = "postgres")]
     pub fn cluster_lock(mut self, url: impl Into<String>) -> Self {
         self.cluster.lock = Some(url.into());

@@ -277,6 +277,9 @@ impl Watch {
     /// The watcher: asks for a sign of life every fifth of the silence that is allowed, from when the last one that came
     /// was asked for.
     fn watch(&self, mut good: Time) {
+        if let Some(timer) = &self.timer {
+            timer.be_heard_here();
+        }
         loop {
             let result = self.quiet_until(good + self.silence / 5).and_then(|()| self.heartbeat(good));
             match result {

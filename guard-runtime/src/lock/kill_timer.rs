@@ -9,6 +9,7 @@ use super::end_process::KILLED;
 /// forked child.
 pub(super) struct KillTimer {
     id: libc::timer_t,
+    signal: i32,
 }
 
 // SAFETY: a timer's number means the same to every thread.
@@ -38,12 +39,23 @@ impl KillTimer {
             let error = std::io::Error::last_os_error();
             return Err(format!("the kernel gives no timer (timer_create): {error}"));
         }
-        Ok(Self { id })
+        Ok(Self { id, signal })
     }
 
     /// Ends the process then; what was set before counts no more.
     pub(super) fn set(&self, then: Time) {
         self.set_to(then.since_boot());
+    }
+
+    /// Has the calling thread take the signal, though every other thread may block it. SIGKILL needs nobody.
+    pub(super) fn be_heard_here(&self) {
+        // SAFETY: the set is initialised by the first call; the last one is told a signal's number and where the set is.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, self.signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        }
     }
 
     pub(super) fn unset(&self) {
