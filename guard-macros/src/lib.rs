@@ -3,6 +3,8 @@
 
 mod args;
 mod expand;
+mod function;
+mod return_type;
 
 use proc_macro::TokenStream;
 

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job() {
+    let _: u8 = "7".parse()?;
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job<'a>(text: &'a str) -> &'a str {
+    text
+}
