@@ -3,10 +3,10 @@
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, FnArg, GenericParam, Lit, Signature};
+use syn::{Error, Expr, ExprLit, FnArg, GenericParam, Lit, ReturnType, Signature};
 
 use crate::args::{self, Args, Argument, Kind};
-use crate::function::{Function, Parameters, braces};
+use crate::function::{Function, Parameters, braces, located};
 use crate::return_type::{self, ImplFn};
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
@@ -49,13 +49,6 @@ fn unguarded(args: &Args, function: &Function) -> TokenStream {
     let Function { attributes, visibility, signature, body } = function;
     let Settings { checks, values, .. } = Settings::of(args, function);
     let checks = quote!(#checks #(let _ = #values;)*);
-    if function.is_bare_async_main() {
-        // Were it left async, the compiler would say the same in other words.
-        let signature = Signature { asyncness: None, ..signature.clone() };
-        let output = return_type::of_closure(&signature.output);
-        let block = braces(quote!(#checks let _ = async move || #output #body; ::core::unreachable!()), body.span());
-        return quote!(#(#attributes)* #visibility #signature #block);
-    }
     let content = body.stream();
     let block = braces(quote!(#checks #content), body.span());
     quote!(#(#attributes)* #visibility #signature #block)
@@ -73,12 +66,14 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
     let Signature { asyncness, output, .. } = signature;
     let parameters = Parameters::of(signature);
     let Settings { checks, config, .. } = Settings::of(args, function);
-    let (guard, value, future) = (private("__run"), private("__value"), private("__future"));
+    let (guard, future) = (private("__run"), private("__future"));
+    // Where a lifetime does not fit, the compiler points at it.
+    let value = Ident::new("__value", located(Span::mixed_site(), body.span()));
     let start = quote!(let #guard = __guard::start(&#config););
     let start_future = quote!(let #guard = __guard::start(&#config).of_future(););
     let at = match output {
-        syn::ReturnType::Default => Span::mixed_site(),
-        syn::ReturnType::Type(_, returned) => located(Span::mixed_site(), returned.span()),
+        ReturnType::Default => Span::mixed_site(),
+        ReturnType::Type(_, returned) => located(Span::mixed_site(), returned.span()),
     };
     let outcome = quote_spanned!(at=> (&&&&&__guard::Returned(&#value)).guard_outcome());
     let finish = quote! {
@@ -88,15 +83,11 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         });
         #value
     };
-    // The user's spans: what is written here is to the compiler part of the body.
-    let (keyword, asynchronous) = (quote_spanned!(body.span()=> move), quote_spanned!(body.span()=> async move));
-    let of_closure = return_type::of_closure(output);
     let is_async = asyncness.is_some();
     let call = if is_async {
-        let call = parameters.call(&asynchronous, &of_closure, body);
-        quote!(#call.await)
+        body_future(&parameters, output, body)
     } else {
-        parameters.call(&keyword, &of_closure, body)
+        parameters.call(&return_type::of_closure(output), body)
     };
     let (start, returns_closure) = (if is_async { &start_future } else { &start }, return_type::impl_fn(output));
     let block = if return_type::is_never(output) {
@@ -114,13 +105,28 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         let call = nested(function, &parameters);
         quote!(#checks #start let #value = #call; #finish)
     } else if returns_closure == ImplFn::Itself && !is_async {
-        let Parameters { arguments, patterns, .. } = &parameters;
-        quote!(#checks #start #(let #patterns = #arguments;)* return #body)
+        let body = parameters.inline(body);
+        quote!(#checks #start #body)
     } else {
         quote!(#checks #start let #value = #call; #finish)
     };
     let (block, Parameters { outer, attribute, .. }) = (braces(block, body.span()), &parameters);
     quote!(#(#attributes)* #attribute #visibility #outer #block)
+}
+
+/// The body as a future. Its first statement, never run, tells the compiler the type, so that a wrong value is reported
+/// where the user wrote it. (An async closure has a return type to write, but does not pass it on to the body: values of
+/// several types that are to be one `Box<dyn Trait>` do not compile in it.)
+fn body_future(parameters: &Parameters, output: &ReturnType, body: &Group) -> TokenStream {
+    let edge = (!return_type::is_never(output)).then(|| {
+        let returned = return_type::of_variable(output);
+        let result = private("__result");
+        quote!(if false { let #result: #returned = __guard::no_value(); return #result; })
+    });
+    let content = parameters.inline(body);
+    // The user's spans: what is written here is to the compiler part of the body.
+    let block = braces(quote!(#edge #content), body.span());
+    quote_spanned!(body.span()=> async move #block.await)
 }
 
 /// Names of variables that the user's code cannot see. Nor may an item of the user's have them: a pattern would mean it.
@@ -168,7 +174,7 @@ fn can_be_nested(function: &Function) -> bool {
 
 /// The body as a function in the function, whose `return` knows the type as written.
 fn nested(function: &Function, parameters: &Parameters) -> TokenStream {
-    let (name, arguments) = (private("__body"), &parameters.arguments);
+    let (name, arguments) = (private("__body"), parameters.names());
     let inner = Signature { ident: name.clone(), ..function.signature.clone() };
     let generics = inner.generics.params.iter().filter_map(|parameter| match parameter {
         GenericParam::Type(parameter) => Some(&parameter.ident),
@@ -291,11 +297,6 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
         Kind::Crate => (quote!(()), quote!(())),
     }
-}
-
-/// The hygiene of the one, the place of the other.
-fn located(hygiene: Span, place: Span) -> Span {
-    place.resolved_at(hygiene)
 }
 
 #[cfg(test)]

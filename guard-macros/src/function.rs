@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Attribute, Error, FnArg, Pat, Signature, Visibility};
+use syn::{Attribute, Error, FnArg, Pat, PatType, Signature, Visibility};
 
 use crate::return_type;
 
@@ -81,21 +81,12 @@ impl Function {
                            function. Take the location as an argument, or guard the caller";
             return refused(caller, message);
         }
-        if self.is_bare_async_main() {
-            let message = "`main` cannot be async by itself: add #[tokio::main], above or below, or block on a future";
-            return refused(asyncness, message);
-        }
         if asyncness.is_none() && return_type::is_impl_future(output) {
             let message = "the run would end when the future is made, not when it has run: write an `async fn`, \
                            or return `Pin<Box<dyn Future<Output = …>>>`";
             return refused(output, message);
         }
         None
-    }
-
-    pub(crate) fn is_bare_async_main(&self) -> bool {
-        let signature = &self.signature;
-        signature.asyncness.is_some() && signature.ident == "main" && !self.has_attribute_macros()
     }
 
     /// Whether another attribute has still to expand, which may make an async function a sync one: the attribute of a
@@ -163,26 +154,31 @@ fn is_inert(attribute: &Attribute) -> bool {
     if is_single { NAMES.iter().any(|name| first == name) } else { TOOLS.iter().any(|name| first == name) }
 }
 
-/// The function's parameters, twice: as the guarded function takes them, and as the closure of the body does. The body
-/// gets all of them, used or not, so that they are dropped inside the run, in the order they always were.
+/// The function's parameters, twice: as the guarded function takes them, and as the body does. The body gets all of
+/// them, used or not, so that they are dropped inside the run, in the order they always were.
 pub(crate) struct Parameters {
     /// The signature, with a name for every argument.
     pub(crate) outer: Signature,
-    /// These names, as the arguments of the call.
-    pub(crate) arguments: Vec<TokenStream>,
-    /// The patterns as the user wrote them, for the closure.
-    pub(crate) patterns: Vec<TokenStream>,
-    /// Statements that make the closure take what cannot be its argument: `self`.
-    pub(crate) captures: TokenStream,
     /// An attribute of the guarded function, for `mut self`.
     pub(crate) attribute: Option<TokenStream>,
+    /// These names, and the patterns as the user wrote them.
+    passed: Vec<Passed>,
+    /// Statements that make the body take what cannot be passed on: `self`.
+    captures: TokenStream,
+}
+
+struct Passed {
+    attributes: Vec<Attribute>,
+    name: Ident,
+    pattern: TokenStream,
+    /// The pattern may leave something of the value behind.
+    in_parts: bool,
 }
 
 impl Parameters {
     pub(crate) fn of(signature: &Signature) -> Self {
-        let outer = signature.clone();
-        let (arguments, patterns, captures) = (vec![], vec![], TokenStream::new());
-        let mut parameters = Self { outer, arguments, patterns, captures, attribute: None };
+        let mut parameters =
+            Self { outer: signature.clone(), attribute: None, passed: Vec::new(), captures: TokenStream::new() };
         // An argument that may not be there cannot be counted.
         let counts = !signature.inputs.iter().any(|input| input_attributes(input).iter().any(is_conditional));
         for (number, (input, outer)) in signature.inputs.iter().zip(&mut parameters.outer.inputs).enumerate() {
@@ -191,8 +187,7 @@ impl Parameters {
                     let token = &receiver.self_token;
                     parameters.captures = quote_spanned!(Span::mixed_site()=> let _ = &#token;);
                     // The compiler takes a field that is set last for one that nobody reads, in a closure.
-                    let is_set = receiver.mutability.is_some();
-                    parameters.attribute = is_set.then(|| quote!(#[allow(unused_assignments)]));
+                    parameters.attribute = receiver.mutability.map(|_| quote!(#[allow(unused_assignments)]));
                 }
                 (FnArg::Typed(typed), _) if !counts => {
                     if let Pat::Ident(name) = &*typed.pat {
@@ -200,37 +195,25 @@ impl Parameters {
                         parameters.captures.extend(quote!(#(#attributes)* let _ = &#name;));
                     }
                 }
-                (FnArg::Typed(typed), FnArg::Typed(outer)) => {
-                    let (attributes, pattern) = (std::mem::take(&mut outer.attrs), &typed.pat);
-                    if let Pat::Ident(name) = &mut *outer.pat
-                        && name.by_ref.is_none()
-                        && name.subpat.is_none()
-                    {
-                        name.mutability = None;
-                        parameters.arguments.push(name.ident.to_token_stream());
-                        parameters.patterns.push(quote!(#(#attributes)* #pattern));
-                    } else if let Some(names) = bindings(pattern) {
-                        // Other attributes below find the names they look for (`#[instrument(skip(name))]`).
-                        parameters.arguments.extend(names.iter().map(ToTokens::to_token_stream));
-                        parameters.patterns.extend(names.iter().map(|name| quote!(#(#attributes)* #name)));
-                    } else {
-                        let name = format_ident!("__argument_{number}", span = Span::mixed_site());
-                        *outer.pat = Pat::Verbatim(name.to_token_stream());
-                        parameters.arguments.push(name.to_token_stream());
-                        parameters.patterns.push(quote!(#(#attributes)* #pattern));
-                    }
-                }
+                (FnArg::Typed(_), FnArg::Typed(outer)) => parameters.passed.extend(pass(number, outer)),
                 (FnArg::Typed(_), FnArg::Receiver(_)) => unreachable!("a clone of the same"),
             }
         }
         parameters
     }
 
-    /// The call of a closure (`keyword` is `move` or `async move`) with the function's body and return type.
-    pub(crate) fn call(&self, keyword: &TokenStream, output: &TokenStream, body: &Group) -> TokenStream {
+    /// Their names, as the arguments of a call.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.passed.iter().map(|passed| &passed.name)
+    }
+
+    /// The call of a closure with the function's body.
+    pub(crate) fn call(&self, output: &TokenStream, body: &Group) -> TokenStream {
         /// Up to here every argument is one of its own; more stand together in the last.
         const MOST: usize = 12;
-        let (mut arguments, mut patterns) = (self.arguments.clone(), self.patterns.clone());
+        let mut arguments: Vec<_> = self.names().map(ToTokens::to_token_stream).collect();
+        let pattern = |Passed { attributes, pattern, .. }: &Passed| quote!(#(#attributes)* #pattern);
+        let mut patterns: Vec<_> = self.passed.iter().map(pattern).collect();
         if arguments.len() > MOST {
             let (rest, rest_patterns) = (arguments.split_off(MOST - 1), patterns.split_off(MOST - 1));
             arguments.push(quote!((#(#rest),*)));
@@ -239,9 +222,50 @@ impl Parameters {
         let call = format_ident!("call_{}", arguments.len(), span = Span::mixed_site());
         let captures = &self.captures;
         let body = if captures.is_empty() { body.clone() } else { braces(quote!(#captures #body), body.span()) };
-        let parameters = quote_spanned!(body.span()=> |#(#patterns),*|);
-        quote!(__guard::#call(#(#arguments,)* #keyword #parameters #output #body))
+        // The user's spans: what is written here is to the compiler part of the body.
+        let head = quote_spanned!(body.span()=> move |#(#patterns),*|);
+        quote!(__guard::#call(#(#arguments,)* #head #output #body))
     }
+
+    /// The body where no closure is around it: each argument is a variable of its own there. The block is ours, and so of
+    /// edition 2024, whatever the user's is: what the last expression borrows does not outlive the variables.
+    pub(crate) fn inline(&self, body: &Group) -> Group {
+        let Self { captures, passed, .. } = self;
+        let bind = passed.iter().map(|Passed { attributes, name, pattern, in_parts }| {
+            let whole = in_parts.then(|| quote!(let #name = #name;));
+            quote!(#whole #(#attributes)* let #pattern = #name;)
+        });
+        braces(quote!(#captures #(#bind)* #body), located(Span::mixed_site(), body.span()))
+    }
+}
+
+/// The hygiene of the one, the place of the other.
+pub(crate) fn located(hygiene: Span, place: Span) -> Span {
+    place.resolved_at(hygiene)
+}
+
+/// What is passed of one parameter; in the signature stay the names.
+fn pass(number: usize, outer: &mut PatType) -> Vec<Passed> {
+    let is_lint = |attribute: &Attribute| is_named(attribute, &["allow", "deny", "expect", "forbid", "warn"]);
+    let attributes: Vec<_> = outer.attrs.extract_if(.., |attribute| is_lint(attribute)).collect();
+    let pattern = outer.pat.to_token_stream();
+    if let Pat::Ident(name) = &mut *outer.pat
+        && name.by_ref.is_none()
+        && name.subpat.is_none()
+    {
+        name.mutability = None;
+        return vec![Passed { attributes, name: name.ident.clone(), pattern, in_parts: false }];
+    }
+    if let Some(names) = bindings(&outer.pat) {
+        // Other attributes below find the names they look for (`#[instrument(skip(name))]`).
+        let pass = |name: Ident| {
+            Passed { attributes: attributes.clone(), pattern: name.to_token_stream(), name, in_parts: false }
+        };
+        return names.into_iter().map(pass).collect();
+    }
+    let name = format_ident!("__argument_{number}", span = Span::mixed_site());
+    *outer.pat = Pat::Verbatim(name.to_token_stream());
+    vec![Passed { attributes, name, pattern, in_parts: true }]
 }
 
 fn input_attributes(input: &FnArg) -> &[Attribute] {

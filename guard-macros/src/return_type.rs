@@ -85,21 +85,24 @@ pub(crate) fn mentions(tokens: &TokenStream, words: &[&str]) -> bool {
     })
 }
 
-/// `-> TYPE` for a closure, which cannot name an `impl Trait`: `_` stands in its place.
+/// `-> TYPE` for a closure.
 pub(crate) fn of_closure(output: &ReturnType) -> TokenStream {
+    let named = of_variable(output);
     match output {
-        ReturnType::Default => quote_spanned!(Span::mixed_site()=> -> ()),
-        ReturnType::Type(arrow, returned) => {
-            let mut named = bare(returned).clone();
-            replace_impl(&mut named);
-            // A macro may stand for an `impl Trait`, too.
-            let is_hidden = matches!(named, Type::Macro(_)) || mentions(&named.to_token_stream(), &["impl"]);
-            if is_hidden {
-                named = placeholder(returned.span());
-            }
-            quote!(#arrow #named)
-        }
+        ReturnType::Default => quote_spanned!(Span::mixed_site()=> -> #named),
+        ReturnType::Type(arrow, _) => quote!(#arrow #named),
     }
+}
+
+/// The type where an `impl Trait` cannot be named: `_` stands in its place.
+pub(crate) fn of_variable(output: &ReturnType) -> TokenStream {
+    let ReturnType::Type(_, returned) = output else { return quote_spanned!(Span::mixed_site()=> ()) };
+    let mut named = bare(returned).clone();
+    replace_impl(&mut named);
+    let named = named.to_token_stream();
+    // A macro may stand for an `impl Trait`, too.
+    let is_hidden = matches!(bare(returned), Type::Macro(_)) || mentions(&named, &["impl"]);
+    if is_hidden { quote_spanned!(returned.span()=> _) } else { named }
 }
 
 fn placeholder(span: Span) -> Type {

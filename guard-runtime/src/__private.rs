@@ -123,6 +123,11 @@ pub const fn duration(text: &str) -> Duration {
     }
 }
 
+/// Never called: it stands in front of an async body, to tell the compiler the type.
+pub fn no_value<T>() -> T {
+    unreachable!()
+}
+
 /// Calls the body with the function's arguments. That it is called once lets it give back what it has borrowed for good;
 /// that every argument is one of its own drops them in the order of the function.
 macro_rules! calls {

@@ -22,6 +22,6 @@ impl S {
 }
 
 fn main() {
-    S::job(S(D("s0"), D("s1")), P { a: D("a"), b: D("b") }, D("c"));
+    S::job(Box::leak(Box::new(S(D("s0"), D("s1")))), P { a: D("a"), b: D("b") }, D("c"));
     println!("out after");
 }

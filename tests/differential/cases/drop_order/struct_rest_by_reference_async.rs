@@ -43,6 +43,6 @@ impl S {
 }
 
 fn main() {
-    block_on(S::job(S(D("s0"), D("s1")), P { a: D("a"), b: D("b") }, D("c")));
+    block_on(S::job(Box::leak(Box::new(S(D("s0"), D("s1")))), P { a: D("a"), b: D("b") }, D("c")));
     println!("out after");
 }

@@ -38,6 +38,6 @@ impl S {
 }
 
 fn main() {
-    block_on(S::job(S(D("s0"), D("s1")), D("a"), D("b")));
+    block_on(S::job(Box::leak(Box::new(S(D("s0"), D("s1")))), D("a"), D("b")));
     println!("out after");
 }

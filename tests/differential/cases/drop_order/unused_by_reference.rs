@@ -17,6 +17,6 @@ impl S {
 }
 
 fn main() {
-    S::job(S(D("s0"), D("s1")), D("a"), D("b"), D("c"));
+    S::job(Box::leak(Box::new(S(D("s0"), D("s1")))), D("a"), D("b"), D("c"));
     println!("out after");
 }

@@ -1,4 +1,0 @@
-#[guard]
-pub fn job() {
-    break;
-}

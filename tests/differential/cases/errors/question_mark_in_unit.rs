@@ -1,4 +1,0 @@
-#[guard]
-pub fn job() {
-    let _: u8 = "7".parse()?;
-}

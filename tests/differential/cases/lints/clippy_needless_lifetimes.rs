@@ -1,4 +1,0 @@
-#[guard]
-pub fn job<'a>(text: &'a str) -> &'a str {
-    text
-}
