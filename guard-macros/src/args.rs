@@ -84,8 +84,10 @@ pub(crate) struct Args {
     pub(crate) given: Vec<Argument>,
     /// The attribute has let the others of its function expand first, and is the last of them.
     pub(crate) is_last: bool,
-    /// Given, if in vain: such an argument is not missing too.
+    /// Given, if in vain.
     mentioned: Vec<String>,
+    /// Probably meant by something that has its own message, and so not missing too.
+    excused: Vec<&'static str>,
 }
 
 /// What the expansion writes in front of its own arguments where it puts itself last. No argument begins like that.
@@ -108,10 +110,8 @@ impl Args {
                     errors.push(error);
                     skip_to_the_next(input)?;
                 } else if !input.is_empty() && !input.peek(Token![,]) {
-                    errors.push(Error::new(input.span(), "a comma is missing in front of this"));
-                    if !(input.peek(Ident::peek_any) && input.peek2(Token![=])) {
-                        skip_to_the_next(input)?;
-                    }
+                    errors.push(Error::new(input.span(), "expected a comma between two arguments"));
+                    skip_to_the_next(input)?;
                 }
                 input.parse::<Option<Token![,]>>()?;
             }
@@ -121,7 +121,7 @@ impl Args {
             errors.push(error);
         }
         for required in ["lock", "log"] {
-            if !args.mentioned.iter().any(|key| key == required) {
+            if !args.mentioned.iter().any(|key| key == required) && !args.excused.contains(&required) {
                 let message =
                     format!("missing argument `{required}`: write #[locked_pipeline(lock = \"…\", log = \"…\")]");
                 errors.push(Error::new(Span::call_site(), message));
@@ -136,14 +136,13 @@ impl Args {
 
     fn parse_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let Ok(raw) = Ident::parse_any(input) else {
-            // Whatever this was meant for, it is not missing too.
-            self.mentioned.extend(["lock", "log"].map(String::from));
+            self.excused.extend(["lock", "log"]);
             return Err(input.error("an argument has a name: write lock = \"…\", log = \"…\""));
         };
         let key = raw.unraw();
         let Some(&(_, kind)) = KNOWN.iter().find(|(name, _)| key == name) else {
             let name = key.to_string();
-            self.mentioned.extend(near(&name).map(String::from));
+            self.excused.extend(near(&name));
             return Err(Error::new(key.span(), unknown(&name)));
         };
         let is_second = self.mentioned.iter().any(|name| key == name);
@@ -174,9 +173,10 @@ impl Args {
     }
 }
 
-/// To the comma in front of the next argument, or to the end.
+/// To the comma in front of the next argument, to that argument (`name =`), or to the end.
 fn skip_to_the_next(input: ParseStream<'_>) -> syn::Result<()> {
-    while !input.is_empty() && !input.peek(Token![,]) {
+    let is_argument = || input.peek(Ident::peek_any) && input.peek2(Token![=]);
+    while !input.is_empty() && !input.peek(Token![,]) && !is_argument() {
         input.parse::<TokenTree>()?;
     }
     Ok(())
@@ -258,8 +258,8 @@ mod tests {
             (quote!(lock: "a", log = "b"), "expected `=`: write `lock = ` and a path"),
             (quote!(lock("a"), log = "b"), "expected `=`"),
             (quote!(lock == "a", log = "b"), "expected `=`"),
-            (quote!(lock = "a" log = "b"), "a comma is missing"),
-            (quote!(lock = "a"; log = "b"), "a comma is missing"),
+            (quote!(lock = "a" log = "b"), "expected a comma"),
+            (quote!(lock = "a"; log = "b"), "expected a comma"),
             (quote!(lock = ? "a", log = "b"), "`lock` is a path"),
             (quote!(lockfile = "a", log = "b"), "unknown argument `lockfile`. Did you mean `lock`?"),
             (quote!("a.lock", log = "b"), "an argument has a name"),

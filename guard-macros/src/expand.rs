@@ -1,16 +1,18 @@
 //! The guarded function: start the run, call the body, say how it ended.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, FnArg, GenericParam, Lit, ReturnType, Signature};
+use syn::{Error, FnArg, GenericParam, Pat, ReturnType, Signature};
 
-use crate::args::{self, Args, Argument, Kind};
+use crate::args::{self, Args};
 use crate::function::{Function, Parameters, braces, located};
+use crate::manifest;
 use crate::return_type::{self, ImplFn};
+use crate::settings::{Settings, runtime};
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
-pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
     let (args, mut errors) = Args::parse(arguments.clone());
     let function = match syn::parse2::<Function>(visible(item)) {
         Ok(function) => function,
@@ -21,11 +23,19 @@ pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream 
         }
     };
     errors.extend(function.check());
+    if args.get("crate").is_none()
+        && let Some(name) = manifest::renamed_runtime()
+    {
+        let message =
+            format!("Cargo.toml has guard-runtime under the name `{name}`: add the argument crate = ::{name}");
+        errors.push(Error::new(Span::call_site(), message));
+        return with_errors(item, &errors);
+    }
     if !errors.is_empty() {
         return with_errors(&unguarded(&args, &function), &errors);
     }
     if function.signature.asyncness.is_some() && !args.is_last && function.has_attribute_macros() {
-        return after_the_others(&args, &arguments, &function);
+        return after_the_others(&args, arguments, &function);
     }
     guarded(&args, &function)
 }
@@ -101,7 +111,7 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         } else {
             quote!(#checks #start_future let #future = #call; __guard::Box::pin(async move { #ends }))
         }
-    } else if returns_closure != ImplFn::No && can_be_nested(function) {
+    } else if returns_closure != ImplFn::No && can_be_nested(function, &parameters) {
         let call = nested(function, &parameters);
         quote!(#checks #start let #value = #call; #finish)
     } else if returns_closure == ImplFn::Itself && !is_async {
@@ -162,12 +172,13 @@ fn is_one_future(body: &Group) -> bool {
 }
 
 /// A function in a function sees neither `self` nor `Self`, and an unsafe one needs a block to be called.
-fn can_be_nested(function: &Function) -> bool {
+fn can_be_nested(function: &Function, parameters: &Parameters) -> bool {
     let Function { signature, body, .. } = function;
-    let is_method = signature.inputs.iter().any(|input| matches!(input, FnArg::Receiver(_)));
+    let is_name = |input: &FnArg| matches!(input, FnArg::Typed(typed) if matches!(*typed.pat, Pat::Ident(_)));
     let names_self = |tokens: &TokenStream| return_type::mentions(tokens, &["Self", "self"]);
     !matches!(signature.safety, syn::Safety::Unsafe(_))
-        && !is_method
+        && signature.inputs.iter().all(is_name)
+        && parameters.names().count() == signature.inputs.len()
         && !names_self(&signature.to_token_stream())
         && !names_self(&body.stream())
 }
@@ -186,119 +197,6 @@ fn nested(function: &Function, parameters: &Parameters) -> TokenStream {
     quote!({ #inner #body #call })
 }
 
-fn runtime(args: &Args) -> TokenStream {
-    args.get("crate").map_or_else(|| quote!(::guard_runtime), |argument| argument.value.to_token_stream())
-}
-
-/// The arguments in the expansion.
-struct Settings {
-    /// Constants, so that a mistake in a value is a compile error on the value.
-    checks: TokenStream,
-    /// The checked values.
-    values: Vec<TokenStream>,
-    /// The builder's calls.
-    config: TokenStream,
-}
-
-impl Settings {
-    fn of(args: &Args, function: &Function) -> Self {
-        let runtime = runtime(args);
-        // The one place that names the runtime: where it is not to be found, there is one error.
-        let mut checks = quote!(use #runtime::__private as __guard;);
-        let (mut values, mut calls) = (Vec::new(), TokenStream::new());
-        let (mut lock, mut log) = (TokenStream::new(), TokenStream::new());
-        let mut are_constants = true;
-        for argument in args.given.iter().filter(|argument| argument.kind != Kind::Crate) {
-            let (of_type, checked) = checked(argument);
-            let name = format_ident!("__GUARD_{}", argument.key.to_string().to_uppercase(), span = Span::mixed_site());
-            let span = located(Span::mixed_site(), argument.value.span());
-            let value = if may_be_generic(&argument.value, function) {
-                are_constants &= argument.kind != Kind::Template;
-                quote_spanned!(span=> const { #checked })
-            } else {
-                checks.extend(quote_spanned!(span=> const #name: #of_type = #checked;));
-                name.to_token_stream()
-            };
-            match argument.key.to_string().as_str() {
-                "lock" => lock.clone_from(&value),
-                "log" => log.clone_from(&value),
-                _ => {
-                    let method = &argument.key;
-                    calls.extend(quote!(.#method(#value)));
-                }
-            }
-            values.push(value);
-        }
-        if let Some(argument) = args.get("lock")
-            && are_constants
-            && !log.is_empty()
-        {
-            let span = located(Span::mixed_site(), argument.value.span());
-            checks.extend(quote_spanned!(span=> const _: () = __guard::differ(#lock, #log);));
-        }
-        Self { checks, values, config: quote!(__guard::Config::new(#lock, #log) #calls) }
-    }
-}
-
-/// An item, such as a constant, cannot use `Self` or a generic parameter: then it is `const { … }`, which the compiler
-/// evaluates when it builds, but not when it only checks.
-fn may_be_generic(value: &Expr, function: &Function) -> bool {
-    let tokens = value.to_token_stream();
-    if matches!(args::bare(value), Expr::Lit(_)) {
-        return false;
-    }
-    let is_method = |input: &FnArg| matches!(input, FnArg::Receiver(_));
-    let signature = &function.signature;
-    let in_impl = signature.inputs.iter().any(is_method)
-        || return_type::mentions(&signature.to_token_stream(), &["Self"])
-        || return_type::mentions(&function.body.stream(), &["Self"]);
-    names(&tokens).iter().any(|name| {
-        let of_function = signature.generics.params.iter().any(|parameter| match parameter {
-            GenericParam::Type(parameter) => parameter.ident == name,
-            GenericParam::Const(parameter) => parameter.ident == name,
-            GenericParam::Lifetime(_) => false,
-        });
-        // By custom, generic parameters are a letter or a word in CamelCase; in an `impl`, any name may be one.
-        let begins_like_one = name.starts_with(char::is_uppercase);
-        let like_a_parameter = begins_like_one && (name.len() == 1 || name.contains(char::is_lowercase));
-        name == "Self" || of_function || like_a_parameter || (in_impl && begins_like_one)
-    })
-}
-
-fn names(tokens: &TokenStream) -> Vec<String> {
-    let name = |token: TokenTree| match token {
-        TokenTree::Ident(ident) => vec![ident.to_string()],
-        TokenTree::Group(group) => names(&group.stream()),
-        _ => Vec::new(),
-    };
-    tokens.clone().into_iter().flat_map(name).collect()
-}
-
-/// The type of an argument's value, and the expression that checks it: a mistake is reported at the expression.
-fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
-    let Argument { key, kind, value } = argument;
-    let span = located(Span::mixed_site(), value.span());
-    let check = |checker: &str| {
-        let checker = Ident::new(checker, span);
-        quote_spanned!(span=> __guard::#checker(#value))
-    };
-    match kind {
-        Kind::Template => (quote!(&::core::primitive::str), check("path")),
-        Kind::Size => {
-            let number = matches!(args::bare(value), Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
-            let of_number = number.then(|| quote_spanned!(span=> ::<::core::primitive::u64>));
-            (quote!(::core::primitive::u64), quote_spanned!(span=> __guard::size #of_number(#value)))
-        }
-        Kind::Integer if key == "backups" => (quote!(::core::primitive::u16), check("backups")),
-        Kind::Integer => (quote!(::core::primitive::u8), value.to_token_stream()),
-        Kind::Level => (quote!(__guard::LevelFilter), check("level")),
-        Kind::Choice => (quote!(__guard::Tee), check("tee")),
-        Kind::Duration => (quote!(__guard::Duration), check("duration")),
-        Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
-        Kind::Crate => (quote!(()), quote!(())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,7 +210,7 @@ mod tests {
     fn the_expansion_in_the_docs_is_what_comes_out() {
         let arguments = quote!(lock = "a.lock", log = "a.log", backups = 30);
         let expansion = pretty(expand(
-            arguments,
+            &arguments,
             &quote!(
                 fn main() -> Result<(), String> {
                     work()?;
@@ -329,7 +227,7 @@ mod tests {
     fn half_typed_code_expands() {
         let body: TokenStream = quote!({ let x = ; foo. });
         let item = quote!(fn main() #body);
-        let expansion = expand(quote!(lock = "a", log = "b"), &item).to_string();
+        let expansion = expand(&quote!(lock = "a", log = "b"), &item).to_string();
         assert!(expansion.contains("let x = ; foo ."), "{expansion}");
         assert!(!expansion.contains("compile_error"), "{expansion}");
     }
@@ -337,7 +235,7 @@ mod tests {
     #[test]
     fn with_a_mistake_the_function_is_still_there() {
         let expansion = expand(
-            quote!(lock = 1),
+            &quote!(lock = 1),
             &quote!(
                 pub fn job(a: u8) -> u8 {
                     a
@@ -357,9 +255,19 @@ mod tests {
                 work().await
             }
         );
-        let expansion = pretty(expand(quote!(lock = "a", log = "b"), &item));
-        let position = |text: &str| expansion.find(text).unwrap_or_else(|| panic!("no {text} in {expansion}"));
-        assert!(position("fn main()") < position("::start(") && position("::start(") < position("#[tokio::main]"));
-        assert!(position("#[tokio::main]") < position("async fn main()"));
+        let expansion = pretty(expand(&quote!(lock = "a", log = "b"), &item));
+        let expected = "#[tokio::main]\n\
+                        #[::guard_runtime::locked_pipeline(@last, lock = \"a\", log = \"b\")]\n\
+                        async fn main() {\n    work().await\n}\n";
+        assert_eq!(expansion, expected);
+        let last = expand(
+            &quote!(@last, lock = "a", log = "b"),
+            &quote!(
+                fn main() {
+                    runtime()
+                }
+            ),
+        );
+        assert!(pretty(last).contains("__guard::start("));
     }
 }

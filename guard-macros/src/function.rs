@@ -64,7 +64,10 @@ impl Function {
         if let Some(abi) = abi
             && !abi.name.as_ref().is_some_and(|name| name.value() == "Rust" || name.value().ends_with("-unwind"))
         {
-            return refused(abi, "a run may end in a panic, which must not cross a foreign caller: guard a Rust function");
+            return refused(
+                abi,
+                "a run may end in a panic, which must not cross a foreign caller: guard a Rust function",
+            );
         }
         if let Some(test) = self.attributes.iter().find(|attribute| is_test(attribute)) {
             let message = "a skipped run ends the process with 0, and a test binary that ends with 0 has passed: \
@@ -258,8 +261,11 @@ fn pass(number: usize, outer: &mut PatType) -> Vec<Passed> {
     }
     if let Some(names) = bindings(&outer.pat) {
         // Other attributes below find the names they look for (`#[instrument(skip(name))]`).
-        let pass = |name: Ident| {
-            Passed { attributes: attributes.clone(), pattern: name.to_token_stream(), name, in_parts: false }
+        let pass = |name: Ident| Passed {
+            attributes: attributes.clone(),
+            pattern: name.to_token_stream(),
+            name,
+            in_parts: false,
         };
         return names.into_iter().map(pass).collect();
     }
