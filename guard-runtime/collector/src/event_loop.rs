@@ -195,7 +195,6 @@ impl Collector {
                 return role;
             }
             self.look_at_run(&ready);
-            self.look_after_remains();
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
@@ -217,6 +216,8 @@ impl Collector {
             if self.streams.iter().flatten().all(Stream::is_drained) {
                 self.on(Event::Drained);
             }
+            // Behind the reading: the end of a stream may be the end of what was left.
+            self.look_after_remains();
             if read && !filled && !is_draining {
                 self.pause();
             }
