@@ -7,6 +7,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::blocking::HeldEnds;
+use crate::exit_status::Ended;
 use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
@@ -250,11 +251,13 @@ impl Collector {
                     }
                 }
                 Action::StartHook => {
+                    self.remains.restore_limits();
                     if !self.verdict.start_hook(self.shared.reason(), &mut self.output) {
                         self.on(Event::HookEnded);
                     }
                 }
                 Action::OweConsole => {
+                    self.name_remains();
                     self.output.flush();
                     self.output.owe_what_waits();
                 }
@@ -386,8 +389,17 @@ impl Collector {
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
             None if timed_out => {
-                let signal = self.shared.journal.stage_at_death().last_signal();
-                let text = format_args!("run timed out after {timeout}: ended by {signal}");
+                let sent = self.shared.journal.stage_at_death().last_signal();
+                let text = match settled.exit {
+                    Ended::Unknown => format_args!("run timed out after {timeout}: ended by {sent}"),
+                    Ended::Signaled { signal: libc::SIGTERM, .. } => {
+                        format_args!("run timed out after {timeout}: ended by SIGTERM")
+                    }
+                    Ended::Signaled { signal: libc::SIGKILL, .. } => {
+                        format_args!("run timed out after {timeout}: ended by SIGKILL")
+                    }
+                    _ => format_args!("run timed out after {timeout}: then it ended by itself, {settled}"),
+                };
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
             None => {
@@ -426,7 +438,6 @@ impl Collector {
             stream.read(decoder, output);
         }
         self.output.flush();
-        self.name_remains();
         // From here on the run does not hold its lock, or will not for long.
         self.shared.journal.note_death(stamp::now());
         if self.all_streams_ended() && self.remains_are_over() && self.verdict.hook_is_over() {

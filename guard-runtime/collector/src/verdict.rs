@@ -23,7 +23,7 @@ use crate::usage::Usage;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     pub(crate) state: RunState,
-    exit: Ended,
+    pub(crate) exit: Ended,
     ended: Moment,
     pub(crate) elapsed: Seconds,
     usage: Option<Usage>,
