@@ -142,7 +142,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         lock: &lock_name,
         record: record.as_bytes(),
     };
-    let link = launch(log, config.tee, nonce, &terms, plan).map_err(StartError::Capture)?;
+    let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let (started, meter) = (Instant::now(), Meter::start());
     let writer = match capture(&link) {

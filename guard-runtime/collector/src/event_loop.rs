@@ -167,7 +167,11 @@ impl Collector {
         self.resume_stage();
         if matches!(self.state, State::Running { .. }) {
             self.verdict.start(&mut self.output);
+        } else if self.state.is_judged() {
+            self.output.judge(self.verdict.has_failed());
         }
+        // The first standby was forked with what there was.
+        self.output.take_new_file();
         loop {
             if mem::take(&mut self.wants_new_standby)
                 && let Some(role) = self.renew_standby()
@@ -214,6 +218,11 @@ impl Collector {
             }
             self.output.flush();
             self.tell_standby_of_rotation();
+            if self.output.take_new_file()
+                && let Some(role) = self.renew_standby()
+            {
+                return role;
+            }
             if self.streams.iter().flatten().all(Stream::is_drained) {
                 self.on(Event::Drained);
             }
@@ -258,6 +267,7 @@ impl Collector {
                 }
                 Action::OweConsole => {
                     self.name_remains();
+                    self.output.judge(self.verdict.has_failed());
                     self.output.flush();
                     self.output.owe_what_waits();
                 }
@@ -300,6 +310,7 @@ impl Collector {
         let timeout = match self.state {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
             _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
+            State::Closed(_) => Some(LOOK_AGAIN),
             _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
             _ => None,
         };
@@ -438,13 +449,14 @@ impl Collector {
             stream.read(decoder, output);
         }
         self.output.flush();
+        self.output.tell_given_up();
+        self.output.flush_log();
         // From here on the run does not hold its lock, or will not for long.
         self.shared.journal.note_death(stamp::now());
-        if self.all_streams_ended() && self.remains_are_over() && self.verdict.hook_is_over() {
-            if self.console_is_done() {
-                // Its end overlaps with ours.
-                self.end_standby();
-            }
+        let is_over = self.remains_are_over() && self.verdict.hook_is_over();
+        if self.all_streams_ended() && is_over && self.console_is_done() {
+            // Its end overlaps with ours.
+            self.end_standby();
             self.reply(Reply::Done);
         } else {
             self.reply(Reply::Lingers);

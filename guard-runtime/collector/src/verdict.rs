@@ -210,6 +210,11 @@ impl Verdict {
         output.flush_log();
     }
 
+    /// It ended in any way but well.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.memory.settled.state != RunState::Succeeded
+    }
+
     /// A command is to be run once the run is over.
     pub(crate) fn has_hook(&self) -> bool {
         self.on_end.is_some()
