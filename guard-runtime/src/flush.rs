@@ -53,12 +53,14 @@ fn is_single_threaded() -> bool {
 #[cfg(all(target_os = "linux", not(guard_portable)))]
 #[allow(unsafe_code)]
 fn is_held_by_this_thread() -> bool {
+    // Made on first use, which takes memory: not in the copy.
+    let stdout = std::io::stdout();
     let _blocked = guard_collector::Blocked::all();
     // SAFETY: the copy takes one lock, for which it may wait in vain, and ends; it does not allocate.
     let child = match unsafe { guard_collector::fork(guard_collector::sys::Parent::Caller) } {
         Ok(Some(child)) => child.as_raw_pid(),
         Ok(None) => {
-            let _stdout = std::io::stdout().lock();
+            let _stdout = stdout.lock();
             guard_collector::sys::exit(0)
         }
         Err(_) => return false,
