@@ -12,6 +12,8 @@ mod descriptor;
 #[cfg(unix)]
 mod environment;
 #[cfg(unix)]
+mod flush;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 mod launch;

@@ -123,6 +123,7 @@ impl Collector {
         self.close_foreign_descriptors();
         // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
+        process::lift_limit_of_processor_time();
         sys::let_go_of_memory(memory, stack);
         self.reply(Reply::Ready);
         let mut role = self.fork_standby().unwrap_or(Role::Collector);
