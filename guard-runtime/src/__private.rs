@@ -7,8 +7,8 @@ pub use log::LevelFilter;
 pub use std::boxed::Box;
 
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
-use crate::{Guard, path_template, values};
 pub use crate::{Config, Tee};
+use crate::{Guard, path_template, values};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {

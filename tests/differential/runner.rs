@@ -7,7 +7,7 @@
 //! the run's log, those that begin with `out ` must not.
 //!
 //! `CASES=types/,async cargo test -p differential -- --ignored` runs those whose path contains one of the texts.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::format_push_string)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -110,8 +110,9 @@ impl Compilers {
             if message["reason"] != "compiler-artifact" || !["lib", "rlib", "proc-macro"].contains(&kind) {
                 continue;
             }
-            let files = message["filenames"].as_array().unwrap().iter().filter_map(Value::as_str);
-            let built = files.filter(|file| file.ends_with(".rlib") || file.ends_with(".so")).next_back();
+            let mut files = message["filenames"].as_array().unwrap().iter().filter_map(Value::as_str);
+            let is_library = |file: &str| Path::new(file).extension().is_some_and(|end| end == "rlib" || end == "so");
+            let built = files.rfind(|file| is_library(file));
             let name = message["target"]["name"].as_str().unwrap().replace('-', "_");
             if let Some(file) = built
                 && is_direct(&name)
@@ -129,7 +130,11 @@ impl Compilers {
         let mut command = Command::new(if is_program { &self.rustc } else { &self.clippy });
         command.current_dir(directory).args(["case.rs", "--error-format=json", "--edition", edition]);
         command.args(["--out-dir", ".", "--crate-name", "case", "-C", "debuginfo=0"]);
-        command.args(if is_program { &["--crate-type", "bin"][..] } else { &["--crate-type", "lib", "--emit=metadata"] });
+        command.args(if is_program {
+            &["--crate-type", "bin"][..]
+        } else {
+            &["--crate-type", "lib", "--emit=metadata"]
+        });
         let dependencies = Path::new(self.libraries[0].split_once('=').unwrap().1).parent().unwrap();
         command.arg("-L").arg(format!("dependency={}", dependencies.display()));
         for library in &self.libraries {
@@ -294,7 +299,8 @@ fn amiss_in_log(annotated: &Behaviour) -> String {
     }
     let started = annotated.log.matches("guard_runtime: run started").count();
     let closed = ["finished in ", "failed in ", "panicked in ", "dropped after ", "ended "];
-    let ended: usize = closed.iter().map(|end| annotated.log.matches(&format!("guard_runtime: run {end}")).count()).sum();
+    let ended: usize =
+        closed.iter().map(|end| annotated.log.matches(&format!("guard_runtime: run {end}")).count()).sum();
     if started != ended {
         amiss += &format!("{started} runs started, {ended} ended\n");
     }
