@@ -8,27 +8,30 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
-use support::{Place, helper, is_non_blocking, is_root, kill, logged, stands_still, state, strace, wait_for};
+use support::{
+    COLLECTOR, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, stands_still,
+    state, strace, wait_for,
+};
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
 #[test]
 fn console_gone() {
-    let place = Place::new();
-    let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::piped()).spawn().unwrap();
+    let env = TestEnv::new();
+    let mut child = env.subject(&["slow_flood", "50000"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("line 00000000"));
     assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
-    assert!(place.closing_line().contains("run ended by process::exit"));
-    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
-    assert_eq!(place.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
+    assert!(env.closing_line().contains("run ended by process::exit"));
+    assert_eq!(logged(&env), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(env.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
 }
 
 /// A reader that does not read: the log goes on, the run up to a bound, and the console has it all in the end.
 #[test]
 fn console_stalled() {
-    let place = Place::new();
-    stalled(&place, place.subject(&["flood", "100000"]));
+    let env = TestEnv::new();
+    stalled(&env, env.subject(&["flood", "100000"]));
 }
 
 /// The console's pipe is another user's, as cron's is: it cannot be opened anew.
@@ -37,42 +40,41 @@ fn console_of_another_user_stalled() {
     if !is_root() {
         return println!("not shown: takes root to run a program as another user");
     }
-    let place = Place::new();
-    stalled(&place, place.subject_of_user(65_534, &["flood", "100000"]));
+    let env = TestEnv::new();
+    stalled(&env, env.subject_of_user(65_534, &["flood", "100000"]));
 }
 
-fn stalled(place: &Place, mut command: Command) {
+fn stalled(env: &TestEnv, mut command: Command) {
     let lines = 100_000;
     let (reader, console) = std::io::pipe().unwrap();
     let start = std::time::Instant::now();
     let mut child = command.stdout(console.try_clone().unwrap()).spawn().unwrap();
     drop(command);
     // The console's pipe holds 64 KiB; the log goes on for megabytes.
-    wait_for("the log to be far ahead", || logged(place).len() > 20_000);
+    wait_for("the log to be far ahead", || logged(env).len() > 20_000);
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "a stall is noticed after {:?}", start.elapsed());
     let mut before = 0;
     wait_for("the run to stand still", || {
         std::thread::sleep(std::time::Duration::from_millis(500));
-        let size = fs::metadata(place.log()).unwrap().len();
+        let size = fs::metadata(env.log()).unwrap().len();
         std::mem::replace(&mut before, size) == size
     });
     assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
     // 2 MiB, and what the pipes and a batch take.
-    assert!(logged(place).len() < 45_000, "its memory is bounded: {}", logged(place).len());
+    assert!(logged(env).len() < 45_000, "its memory is bounded: {}", logged(env).len());
     assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
     drop(console);
     let output = std::io::read_to_string(reader).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(output.lines().count(), lines, "nothing is dropped");
-    assert_eq!(logged(place), (0..lines as u64).collect::<Vec<_>>());
+    assert_eq!(logged(env), (0..lines as u64).collect::<Vec<_>>());
 }
 
 /// Many parents wait for the end before they read, and a pipe holds 64 KiB, however small the pieces.
 #[test]
 fn a_parent_that_reads_after_the_end() {
-    let place = Place::new();
-    let mut child =
-        place.subject(&["few_records", "100"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let env = TestEnv::new();
+    let mut child = env.subject(&["few_records", "100"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
     assert_eq!(BufReader::new(child.stderr.take().unwrap()).lines().count(), 100);
 }
@@ -81,8 +83,8 @@ fn a_parent_that_reads_after_the_end() {
 #[test]
 fn each_console_ends_by_itself() {
     for open in ["1", "2"] {
-        let place = Place::new();
-        let mut command = place.subject(&["child_on_one_stream", open]);
+        let env = TestEnv::new();
+        let mut command = env.subject(&["child_on_one_stream", open]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let readers = [
@@ -93,7 +95,7 @@ fn each_console_ends_by_itself() {
         assert!(child.wait().unwrap().success());
         wait_for("the end of the other stream", || readers[closed].is_finished());
         assert!(!readers[still_open].is_finished());
-        place.go();
+        env.go();
         assert_eq!(readers.map(|reader| reader.join().unwrap()), ["out\n", "err\n"]);
     }
 }
@@ -101,15 +103,15 @@ fn each_console_ends_by_itself() {
 /// A child lives on and prints faster than the console takes: the run waits for what it printed itself alone.
 #[test]
 fn a_child_faster_than_the_console() {
-    let place = Place::new();
-    let mut child = place.subject(&["flooding_child"]).stdout(Stdio::piped()).spawn().unwrap();
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flooding_child"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut console = child.stdout.take().unwrap();
     wait_for("the end", || {
         let _ = console.read(&mut [0; 4096]).unwrap();
         child.try_wait().unwrap().is_some()
     });
-    assert!(child.wait().unwrap().success() && !place.is_locked());
-    place.go();
+    assert!(child.wait().unwrap().success() && !env.is_locked());
+    env.go();
     std::io::copy(&mut console, &mut std::io::sink()).unwrap();
 }
 
@@ -122,8 +124,8 @@ fn a_console_that_moves_is_not_far_behind() {
 
 /// The median of what is in the log and was not shown yet.
 fn bytes_behind_a_slow_reader() -> usize {
-    let place = Place::new();
-    let mut command = place.subject(&["flood_on_in_one_file", "0"]);
+    let env = TestEnv::new();
+    let mut command = env.subject(&["flood_on_in_one_file", "0"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut console = child.stdout.take().unwrap();
     let mut shown = 0;
@@ -132,10 +134,10 @@ fn bytes_behind_a_slow_reader() -> usize {
             std::thread::sleep(std::time::Duration::from_millis(1));
             shown += console.read(&mut [0; 4096]).unwrap();
             // Lines of 90 bytes are 126 in the log.
-            (fs::metadata(place.log()).unwrap().len() as usize * 90 / 126).saturating_sub(shown)
+            (fs::metadata(env.log()).unwrap().len() as usize * 90 / 126).saturating_sub(shown)
         })
         .collect();
-    place.go();
+    env.go();
     std::io::copy(&mut console, &mut std::io::sink()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(7));
     behind.sort_unstable();
@@ -143,81 +145,81 @@ fn bytes_behind_a_slow_reader() -> usize {
     behind[150]
 }
 
-/// The console stalls, and the collector is killed. Where the console is another user's, its keeper finds the pipe between
+/// The console stalls, and the collector is killed. Where the console is another user's, its standby finds the pipe between
 /// in whatever state it was left.
 #[test]
 fn helper_killed_while_the_console_stalls() {
     for round in 0..20 {
-        let place = Place::new();
+        let env = TestEnv::new();
         let lines = 60_000;
         let user = if round % 2 == 1 && is_root() { 65_534 } else { 0 };
-        let mut command = place.subject_of_user(user, &["flood", &lines.to_string()]);
+        let mut command = env.subject_of_user(user, &["flood", &lines.to_string()]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        wait_for("the log to be far ahead", || logged(&place).len() > 5000);
-        assert!(kill(helper(child.id(), "guard-collector"), 9));
+        wait_for("the log to be far ahead", || logged(&env).len() > 5000);
+        assert!(kill(helper(child.id(), COLLECTOR), 9));
         let shown = BufReader::new(child.stdout.take().unwrap()).lines().count();
         assert!(child.wait().unwrap().success());
-        assert!(place.closing_line().contains("run finished in"));
-        assert!(place.log_text().contains("was killed; its keeper took over"));
+        assert!(env.closing_line().contains("run finished in"));
+        assert!(env.log_text().contains(TAKEN_OVER));
         // A batch is missing in the log; what waited for the console, a good deal more, is missing there.
-        assert!(logged(&place).len() > lines - 2 * 256 * 1024 / 90 && shown > 5000, "{} {shown}", logged(&place).len());
-        assert!(logged(&place).is_sorted());
+        assert!(logged(&env).len() > lines - 2 * 256 * 1024 / 90 && shown > 5000, "{} {shown}", logged(&env).len());
+        assert!(logged(&env).is_sorted());
     }
 }
 
-/// The run is over but for the console, a silent child lives on, and the collector is killed: its keeper answers.
+/// The run is over but for the console, a silent child lives on, and the collector is killed: its standby answers.
 #[test]
 fn helper_killed_while_only_the_console_is_waited_for() {
     for _ in 0..10 {
-        let place = Place::new();
+        let env = TestEnv::new();
         let (unread, console) = std::os::unix::net::UnixStream::pair().unwrap();
-        let mut command = place.subject(&["flood_background", "15000"]);
+        let mut command = env.subject(&["flood_background", "15000"]);
         let mut child = command.stdout(std::os::fd::OwnedFd::from(console)).stderr(Stdio::null()).spawn().unwrap();
         drop(command);
-        assert!(place.closing_line().contains("run finished in"));
+        assert!(env.closing_line().contains("run finished in"));
         assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
-        assert!(place.is_locked(), "nor has the next run its turn");
-        let collector = helper(child.id(), "guard-collector");
-        // It tells its keeper of the closing line after it has written it, and then sleeps.
+        assert!(env.is_locked(), "nor has the next run its turn");
+        let collector = helper(child.id(), COLLECTOR);
+        // It tells its standby of the closing line after it has written it, and then sleeps.
         wait_for("the collector to wait", || state(collector) == Some('S'));
         assert!(kill(collector, 9));
         wait_for("the run's end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
-        assert!(place.closing_line().contains("run finished in"), "one closing line");
-        assert_eq!(logged(&place).len(), 15_000);
-        place.go();
+        assert!(env.closing_line().contains("run finished in"), "one closing line");
+        assert_eq!(logged(&env).len(), 15_000);
+        env.go();
         drop(unread);
     }
 }
 
 #[test]
 fn terminal_closed() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let mut terminal = Terminal::new();
-    let mut child = terminal.stdout(&mut place.subject(&["slow_flood", "30000"])).spawn().unwrap();
+    let mut child = terminal.stdout(&mut env.subject(&["slow_flood", "30000"])).spawn().unwrap();
     terminal.emulator.read_exact(&mut [0; 1000]).unwrap();
     drop(terminal);
     assert_eq!(child.wait().unwrap().code(), Some(7), "the function's own outcome");
-    assert_eq!(logged(&place), (0..30_000).collect::<Vec<_>>());
-    assert_eq!(place.log_text().matches("the console is gone (os error 5); the log goes on alone").count(), 1);
+    assert_eq!(logged(&env), (0..30_000).collect::<Vec<_>>());
+    assert_eq!(env.log_text().matches("the console is gone (os error 5); the log goes on alone").count(), 1);
 }
 
 /// The console is a terminal whose reader does not read.
 #[test]
 fn killed_while_a_terminal_stalls() {
     for _ in 0..10 {
-        let place = Place::new();
-        place.make_counters();
+        let env = TestEnv::new();
+        env.make_counters();
         let terminal = Terminal::new();
         let console = terminal.open();
-        let mut command = place.subject(&["count", "1"]);
+        let mut command = env.subject(&["count", "1"]);
         let mut child = command.stdout(console.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
         // It stands still a first time until the collector knows that the terminal does.
-        stands_still(&place, 20_000);
+        stands_still(&env, 20_000);
         assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(place.closing_line().contains("run ended without finishing"));
-        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+        assert!(env.closing_line().contains("run ended without finishing"));
+        assert!(env.entries().len() as u64 >= env.counters().iter().sum());
         drop(terminal);
     }
 }
@@ -226,22 +228,22 @@ fn killed_while_a_terminal_stalls() {
 #[test]
 fn killed_while_the_console_stalls() {
     for _ in 0..20 {
-        let place = Place::new();
-        place.make_counters();
-        let mut child = place.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
+        let env = TestEnv::new();
+        env.make_counters();
+        let mut child = env.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
         // The run is blocked on its full pipe.
-        stands_still(&place, 20_000);
+        stands_still(&env, 20_000);
         child.kill().unwrap();
         let killed = std::time::Instant::now();
         let console = child.stdout.take().unwrap();
         child.wait().unwrap();
-        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(env.closing_line().contains("run ended without finishing"));
         println!("the log was closed {:?} after the kill", killed.elapsed());
-        let printed: u64 = place.counters().iter().sum();
-        assert!(place.entries().len() as u64 >= printed);
+        let printed: u64 = env.counters().iter().sum();
+        assert!(env.entries().len() as u64 >= printed);
         let shown = BufReader::new(console).lines().count();
-        assert_eq!(shown, place.entries().len(), "the console gets it all when it goes on");
-        assert!(!place.log_text().contains("keeper was killed"), "nobody killed it");
+        assert_eq!(shown, env.entries().len(), "the console gets it all when it goes on");
+        assert!(!env.log_text().contains(STANDBY_REPLACED), "nobody killed it");
     }
 }
 
@@ -251,16 +253,16 @@ fn killed_while_the_console_stalls() {
 #[ignore = "needs strace, to slow the collector down"]
 fn the_console_goes_on_as_the_run_is_let_go() {
     for moment in 0..6 {
-        let place = Place::new();
+        let env = TestEnv::new();
         // More than the console's pipe holds, less than twice as much.
-        let mut child = place.subject(&["hold", "1000"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        wait_for("the holder to hold", || place.log_text().contains("] held\n"));
-        let collector = helper(child.id(), "guard-collector");
+        let mut child = env.subject(&["hold", "1000"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+        let collector = helper(child.id(), COLLECTOR);
         let mut strace = strace(collector, "write:delay_enter=100000");
         child.kill().unwrap();
         let console = BufReader::new(child.stdout.take().unwrap());
         child.wait().unwrap();
-        assert!(place.closing_line().contains("run ended without finishing"));
+        assert!(env.closing_line().contains("run ended without finishing"));
         std::thread::sleep(std::time::Duration::from_millis(50 * moment));
         assert_eq!(console.lines().count(), 1001);
         wait_for("the collector to end", || strace.try_wait().unwrap().is_some());
@@ -269,9 +271,78 @@ fn the_console_goes_on_as_the_run_is_let_go() {
 
 #[test]
 fn console_full() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    assert!(place.subject(&["flood", "5000"]).stdout(full).status().unwrap().success());
-    assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
-    assert_eq!(place.log_text().matches("the console is gone (os error 28)").count(), 1);
+    assert!(env.subject(&["flood", "5000"]).stdout(full).status().unwrap().success());
+    assert_eq!(logged(&env), (0..5000).collect::<Vec<_>>());
+    assert_eq!(env.log_text().matches("the console is gone (os error 28)").count(), 1);
+}
+
+/// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
+#[test]
+fn a_child_that_makes_the_streams_non_blocking() {
+    const LINES: u64 = 300_000;
+    for console in ["file", "pipe", "slow pipe"] {
+        let env = TestEnv::new();
+        let mut command = env.subject(&["beside_a_non_blocking_child", &LINES.to_string()]);
+        let shown = env.path("console");
+        let status = if console == "file" {
+            command.stdout(fs::File::create(&shown).unwrap()).status().unwrap()
+        } else {
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut reader = child.stdout.take().unwrap();
+            if console == "slow pipe" {
+                wait_for("the run to be slowed down", || logged(&env).len() > 5000);
+            }
+            std::io::copy(&mut reader, &mut fs::File::create(&shown).unwrap()).unwrap();
+            child.wait().unwrap()
+        };
+        assert!(status.success(), "{console}");
+        assert!(logged(&env).into_iter().eq(0..LINES), "{console}");
+        let children = env.entries().iter().filter(|entry| entry.starts_with("child ")).count();
+        assert_eq!(children as u64, LINES, "{console}");
+        assert_eq!(fs::read_to_string(shown).unwrap().lines().count() as u64, 2 * LINES, "{console}");
+    }
+}
+
+/// A socket, as journald gives one, gets as much at once as it takes.
+#[test]
+#[ignore = "TRIALS B24: not mended yet"]
+fn a_console_that_is_a_socket() {
+    const LINES: u64 = 10_000;
+    let env = TestEnv::new();
+    let (mut reader, console) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut command = env.subject(&["few_lines_then_go", &LINES.to_string()]);
+    let mut child = command.stdout(std::os::fd::OwnedFd::from(console)).spawn().unwrap();
+    drop(command);
+    let collector = helper(child.id(), COLLECTOR);
+    let mut shown = vec![0; LINES as usize * 90];
+    reader.read_exact(&mut shown).unwrap();
+    // How many of its writes that took (proc(5)); those to the log are few.
+    let io = fs::read_to_string(format!("/proc/{collector}/io")).unwrap();
+    let writes: usize = io.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap();
+    env.go();
+    std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(writes < shown.len() / 2048, "{writes} writes of {} bytes", shown.len());
+}
+
+/// The disk of the console is full for a while: what is printed after that is shown.
+#[test]
+#[ignore = "needs root, to mount a tmpfs; TRIALS B22: not mended yet"]
+fn console_full_for_a_while() {
+    let env = TestEnv::new();
+    fs::create_dir(env.path("disk")).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(env.path("disk")).status();
+    assert!(mount.unwrap().success());
+    fs::write(env.path("disk/ballast"), vec![0; 1_500_000]).unwrap();
+    let console = fs::File::create(env.path("disk/console")).unwrap();
+    let mut child = env.subject(&["few_lines_then_go", "10000"]).stdout(console).spawn().unwrap();
+    wait_for("the lines", || logged(&env).len() == 10_000);
+    fs::remove_file(env.path("disk/ballast")).unwrap();
+    env.go();
+    let status = child.wait().unwrap();
+    let shown = fs::read_to_string(env.path("disk/console")).unwrap();
+    assert!(Command::new("umount").arg(env.path("disk")).status().unwrap().success());
+    assert!(status.success() && shown.contains("thank you\n"), "{} bytes shown", shown.len());
 }

@@ -4,21 +4,20 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use support::{Place, is_root, kill, repeat, text, wait_for};
+use support::{TestEnv, is_root, log_line, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
-    let place = Place::new();
-    let start = || place.subject(&["race", &milliseconds.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
+    let env = TestEnv::new();
+    let start = || env.subject(&["race", &milliseconds.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
     let racers: Vec<_> = (0..8).map(|_| start()).collect();
-    let (path, aside) = (place.path("race.lock"), place.path("aside"));
+    let (path, aside) = (env.path("race.lock"), env.path("aside"));
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_millis(milliseconds) {
         let _ = fs::remove_file(&path);
@@ -55,36 +54,36 @@ fn no_two_holders_of_one_file_for_long() {
 #[test]
 #[ignore = "needs strace, to have the time for that"]
 fn a_file_removed_between_its_opening_and_its_lock() {
-    let place = Place::new();
-    let path = place.path("only.lock");
+    let env = TestEnv::new();
+    let path = env.path("only.lock");
     let mut parent = Command::new("strace")
         .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:delay_enter=1000000:when=1"])
         .args([env!("CARGO_BIN_EXE_subject"), "lock_only"])
-        .env("SUBJECT_DIR", place.path(""))
+        .env("SUBJECT_DIR", env.path(""))
         .stdin(Stdio::piped())
         .spawn()
         .expect("strace");
     wait_for("the lock file", || path.exists());
     fs::remove_file(&path).unwrap();
-    wait_for("the lock", || place.path("forked").exists());
+    wait_for("the lock", || env.path("forked").exists());
     assert!(path.exists(), "locked is what the path names");
     assert!(!Command::new("flock").arg("-n").arg(&path).arg("true").status().unwrap().success());
-    place.go();
+    env.go();
     drop(parent.stdin.take());
     assert!(parent.wait().unwrap().success());
 }
 
 #[test]
 fn a_thousand_losers() {
-    let place = Place::new();
-    let mut holder = place.holder();
+    let env = TestEnv::new();
+    let mut holder = env.holder();
     let state = || {
-        let file = fs::metadata(place.lock()).unwrap();
-        (file.ino(), file.mtime(), file.mtime_nsec(), file.mode(), fs::read(place.lock()).unwrap())
+        let file = fs::metadata(env.lock()).unwrap();
+        (file.ino(), file.mtime(), file.mtime_nsec(), file.mode(), fs::read(env.lock()).unwrap())
     };
     let before = state();
     for _ in 0..50 {
-        let start = || place.subject(&["strict"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let start = || env.subject(&["strict"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let losers: Vec<_> = (0..20).map(|_| start()).collect();
         for loser in losers {
             let output = loser.wait_with_output().unwrap();
@@ -92,10 +91,12 @@ fn a_thousand_losers() {
         }
     }
     assert_eq!(state(), before);
-    let log = place.log_text();
+    let log = env.log_text();
     let skipped: Vec<&str> = log.lines().filter(|line| line.contains("run skipped")).collect();
-    let whole =
-        |line: &&&str| line[27..].starts_with(" [WARN ] guard_runtime: run skipped: ") && line.ends_with("s ago");
+    let whole = |line: &&&str| {
+        let text = log_line::text(line).unwrap();
+        log_line::tag(line) == "[WARN ]" && text.starts_with("guard_runtime: run skipped: ") && line.ends_with("s ago")
+    };
     assert_eq!((skipped.len(), skipped.iter().filter(whole).count()), (1000, 1000));
     drop(holder.stdin.take());
     assert!(holder.wait().unwrap().success());
@@ -103,20 +104,20 @@ fn a_thousand_losers() {
 
 #[test]
 fn a_storm_of_signals() {
-    let place = Place::new();
-    let output = place.run(&["signal_storm"]);
+    let env = TestEnv::new();
+    let output = env.run(&["signal_storm"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     println!("{}", text(&output.stdout));
 }
 
 /// The program as the user it runs as, or as an ordinary user where the test is root.
-fn run_as(place: &Place, ordinary: bool, mode: &str) -> Output {
+fn run_as(env: &TestEnv, ordinary: bool, mode: &str) -> Output {
     if !ordinary {
-        return place.run(&[mode]);
+        return env.run(&[mode]);
     }
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_subject"), mode]);
-    command.env("SUBJECT_DIR", place.path("")).stdin(Stdio::null()).output().expect("util-linux's setpriv")
+    command.env("SUBJECT_DIR", env.path("")).stdin(Stdio::null()).output().expect("util-linux's setpriv")
 }
 
 fn open_to_all(path: &Path) {
@@ -125,33 +126,33 @@ fn open_to_all(path: &Path) {
 
 #[test]
 fn hostile_paths() {
-    type Plant = fn(&Place);
+    type Plant = fn(&TestEnv);
     let cases: [(&str, Plant, &str); 8] = [
-        ("a link to a file", |place| symlink(place.path("victim"), place.lock()).unwrap(), "is a symbolic link"),
-        ("a link to nothing", |place| symlink(place.path("nothing"), place.lock()).unwrap(), "is a symbolic link"),
-        ("a FIFO", |place| assert!(Command::new("mkfifo").arg(place.lock()).status().unwrap().success()), "is a FIFO"),
-        ("a directory", |place| fs::create_dir(place.lock()).unwrap(), "is a directory"),
+        ("a link to a file", |env| symlink(env.path("victim"), env.lock()).unwrap(), "is a symbolic link"),
+        ("a link to nothing", |env| symlink(env.path("nothing"), env.lock()).unwrap(), "is a symbolic link"),
+        ("a FIFO", |env| assert!(Command::new("mkfifo").arg(env.lock()).status().unwrap().success()), "is a FIFO"),
+        ("a directory", |env| fs::create_dir(env.lock()).unwrap(), "is a directory"),
         (
             "a socket",
-            |place| drop(std::os::unix::net::UnixListener::bind(place.lock()).unwrap()),
+            |env| drop(std::os::unix::net::UnixListener::bind(env.lock()).unwrap()),
             "is a socket or a device",
         ),
-        ("a device", |place| drop(Command::new("mknod").arg(place.lock()).args(["c", "1", "3"]).status()), "is a "),
+        ("a device", |env| drop(Command::new("mknod").arg(env.lock()).args(["c", "1", "3"]).status()), "is a "),
         (
             "a link to nothing in the place of the directory",
-            |place| {
-                fs::remove_dir(place.path("locks")).unwrap();
-                symlink(place.path("nothing"), place.path("locks")).unwrap();
+            |env| {
+                fs::remove_dir(env.path("locks")).unwrap();
+                symlink(env.path("nothing"), env.path("locks")).unwrap();
             },
             "cannot make the directory of the lock file",
         ),
         (
             "a file of another user in a sticky directory",
-            |place| {
-                fs::write(place.lock(), "precious").unwrap();
-                std::os::unix::fs::chown(place.lock(), Some(12345), Some(12345)).unwrap();
-                fs::set_permissions(place.lock(), fs::Permissions::from_mode(0o666)).unwrap();
-                fs::set_permissions(place.path("locks"), fs::Permissions::from_mode(0o1777)).unwrap();
+            |env| {
+                fs::write(env.lock(), "precious").unwrap();
+                std::os::unix::fs::chown(env.lock(), Some(12345), Some(12345)).unwrap();
+                fs::set_permissions(env.lock(), fs::Permissions::from_mode(0o666)).unwrap();
+                fs::set_permissions(env.path("locks"), fs::Permissions::from_mode(0o1777)).unwrap();
             },
             "in a directory where anybody may put files",
         ),
@@ -165,33 +166,33 @@ fn hostile_paths() {
                 println!("not shown: {name} takes root to make");
                 continue;
             }
-            let place = Place::new();
-            fs::write(place.path("victim"), "precious").unwrap();
-            fs::create_dir(place.path("locks")).unwrap();
-            plant(&place);
+            let env = TestEnv::new();
+            fs::write(env.path("victim"), "precious").unwrap();
+            fs::create_dir(env.path("locks")).unwrap();
+            plant(&env);
             for open in ["", "locks"] {
-                if place.path(open).symlink_metadata().unwrap().is_dir() && !name.contains("sticky") {
-                    open_to_all(&place.path(open));
+                if env.path(open).symlink_metadata().unwrap().is_dir() && !name.contains("sticky") {
+                    open_to_all(&env.path(open));
                 }
             }
-            open_to_all(&place.path(""));
-            if place.lock().symlink_metadata().is_ok_and(|file| !file.is_symlink() && !file.is_dir()) {
-                open_to_all(&place.lock());
+            open_to_all(&env.path(""));
+            if env.lock().symlink_metadata().is_ok_and(|file| !file.is_symlink() && !file.is_dir()) {
+                open_to_all(&env.lock());
             }
-            let output = run_as(&place, ordinary, "strict");
+            let output = run_as(&env, ordinary, "strict");
             let said = text(&output.stderr);
             println!("{name}, {}: {}", if ordinary { "ordinary user" } else { "as we are" }, said.trim_end());
             assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(73), ""), "{name}: {said}");
             // The kernel may be first: fs.protected_regular (proc(5)), a file system that is mounted without devices.
-            let open = || fs::File::options().append(true).create(true).open(place.lock());
+            let open = || fs::File::options().append(true).create(true).open(env.lock());
             let refused = (name.contains("sticky") || *name == "a device")
                 && open().is_err_and(|error| error.raw_os_error() == Some(13))
                 && said.contains("(os error 13)");
             assert!((refused || said.contains(message)) && said.lines().count() == 1, "{name}: {said}");
-            assert_eq!(fs::read_to_string(place.path("victim")).unwrap(), "precious");
-            assert!(!place.path("nothing").exists());
+            assert_eq!(fs::read_to_string(env.path("victim")).unwrap(), "precious");
+            assert!(!env.path("nothing").exists());
             if name.contains("sticky") {
-                assert_eq!(fs::read_to_string(place.lock()).unwrap(), "precious");
+                assert_eq!(fs::read_to_string(env.lock()).unwrap(), "precious");
             }
         }
     }
@@ -207,13 +208,13 @@ fn a_file_of_another_user_in_a_place_of_that_users() {
     for (mode, directory, file) in
         [(0o755, 12_345, 12_345), (0o755, 0, 12_345), (0o1755, 0, 12_345), (0o1777, 12_345, 12_345)]
     {
-        let place = Place::new();
-        fs::create_dir(place.path("locks")).unwrap();
-        fs::write(place.lock(), "").unwrap();
-        std::os::unix::fs::chown(place.path("locks"), Some(directory), None).unwrap();
-        std::os::unix::fs::chown(place.lock(), Some(file), None).unwrap();
-        fs::set_permissions(place.path("locks"), fs::Permissions::from_mode(mode)).unwrap();
-        let output = place.run(&["strict"]);
+        let env = TestEnv::new();
+        fs::create_dir(env.path("locks")).unwrap();
+        fs::write(env.lock(), "").unwrap();
+        std::os::unix::fs::chown(env.path("locks"), Some(directory), None).unwrap();
+        std::os::unix::fs::chown(env.lock(), Some(file), None).unwrap();
+        fs::set_permissions(env.path("locks"), fs::Permissions::from_mode(mode)).unwrap();
+        let output = env.run(&["strict"]);
         assert_eq!(text(&output.stdout), "ran\n", "{mode:o}: {}", text(&output.stderr));
     }
 }
@@ -221,13 +222,13 @@ fn a_file_of_another_user_in_a_place_of_that_users() {
 #[test]
 fn private_under_any_umask() {
     for umask in ["000", "022", "777"] {
-        let place = Place::new();
-        open_to_all(&place.path(""));
-        fs::create_dir(place.path("locks")).unwrap();
-        fs::create_dir(place.path("logs")).unwrap();
+        let env = TestEnv::new();
+        open_to_all(&env.path(""));
+        fs::create_dir(env.path("locks")).unwrap();
+        fs::create_dir(env.path("logs")).unwrap();
         let script = format!("umask {umask}; exec {} strict", env!("CARGO_BIN_EXE_subject"));
-        Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
-        assert_eq!(fs::metadata(place.lock()).unwrap().mode() & 0o7777, 0o600, "umask {umask}");
+        Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
+        assert_eq!(fs::metadata(env.lock()).unwrap().mode() & 0o7777, 0o600, "umask {umask}");
     }
 }
 
@@ -236,149 +237,52 @@ fn private_under_any_umask() {
 #[ignore = "needs strace"]
 fn injected_errors() {
     for errno in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EBADF", "EIO"] {
-        let place = Place::new();
+        let env = TestEnv::new();
         let output = Command::new("strace")
             .args(["-qq", "-o", "/dev/null", "-e", &format!("inject=flock:error={errno}")])
             .args([env!("CARGO_BIN_EXE_subject"), "strict"])
-            .env("SUBJECT_DIR", place.path(""))
+            .env("SUBJECT_DIR", env.path(""))
             .output()
             .expect("strace");
         let said = text(&output.stderr);
         println!("{errno}: {}", said.trim_end());
         assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(73), ""), "{errno}: {said}");
         assert!(said.contains("cannot lock the lock file") && said.contains(" mounted at /"), "{said}");
-        assert!(!place.path("logs").exists(), "nothing but the lock file remains");
+        assert!(!env.path("logs").exists(), "nothing but the lock file remains");
     }
     // Interrupted, it is tried again.
-    let place = Place::new();
+    let env = TestEnv::new();
     let output = Command::new("strace")
         .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:error=EINTR:when=1..50"])
         .args([env!("CARGO_BIN_EXE_subject"), "strict"])
-        .env("SUBJECT_DIR", place.path(""))
+        .env("SUBJECT_DIR", env.path(""))
         .output()
         .expect("strace");
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "ran\n"));
 }
 
-/// Microseconds since 1970 of a stamp of today.
-fn micros(stamp: &str) -> u64 {
-    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 86_400;
-    let field = |range: std::ops::Range<usize>| stamp[range].parse::<u64>().unwrap();
-    (today * 86_400 + field(11..13) * 3600 + field(14..16) * 60 + field(17..19)) * 1_000_000 + field(20..26)
-}
-
-/// From the release to the first line of the run that waited, in microseconds.
-fn wait_latency(held_for: Duration) -> u64 {
-    let place = Place::new();
-    let mut holder = place.holder();
-    let mut waiter = place.subject(&["wait"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let mut said = String::new();
-    let mut stderr = BufReader::new(waiter.stderr.take().unwrap());
-    stderr.read_line(&mut said).unwrap();
-    assert!(said.contains("run.lock is held by pid ") && said.contains("; waiting up to 5s for it"), "{said}");
-    std::thread::sleep(held_for);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    let released = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
-    assert!(waiter.wait().unwrap().success());
-    said.clear();
-    stderr.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "", "announced once");
-    let log = place.log_text();
-    let line = log.lines().find(|line| line.ends_with("[OUT  ] mine")).unwrap();
-    micros(line).saturating_sub(released)
-}
-
-#[test]
-fn a_wait_ends_soon_after_the_release() {
-    let latency = wait_latency(Duration::from_millis(200));
-    println!("{latency} us");
-    assert!(latency < 2_000_000, "it did not sleep its five seconds through: {latency} us");
-}
-
-#[test]
-#[ignore = "takes half a minute"]
-fn fifty_waits() {
-    let latencies = std::sync::Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..5 {
-            scope.spawn(|| {
-                for _ in 0..10 {
-                    let latency = wait_latency(Duration::from_secs(2));
-                    latencies.lock().unwrap().push(latency);
-                }
-            });
-            // Lets each of the five have the machine to itself when it is its turn.
-            std::thread::sleep(Duration::from_millis(400));
-        }
-    });
-    let mut latencies = latencies.into_inner().unwrap();
-    latencies.sort_unstable();
-    println!("release to first line: median {} us, worst {} us", latencies[25], latencies[49]);
-    // The worst is shown, not asserted: on a busy machine it is the disk's or the scheduler's.
-    assert!(latencies[44] < 50_000, "{latencies:?}");
-}
-
-#[test]
-fn a_wait_that_is_over_and_one_that_is_told_to_end() {
-    let place = Place::new();
-    let mut holder = place.holder();
-    let start = Instant::now();
-    let output = place.run(&["wait"]);
-    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), ""));
-    assert!(start.elapsed() >= Duration::from_secs(5));
-    assert_eq!(text(&output.stderr).lines().count(), 2, "announced, then skipped");
-    let mut waiter = place.subject(&["wait"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(waiter.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("; waiting up to 5s for it"), "{line}");
-    assert!(kill(waiter.id(), libc::SIGTERM));
-    assert_eq!(waiter.wait().unwrap().signal(), Some(libc::SIGTERM));
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
-}
-
-#[test]
-fn a_stuck_holder_is_told() {
-    let place = Place::new();
-    let mut holder = place.holder();
-    let mut code = Some(0);
-    wait_for("the holder to be old", || {
-        code = place.run(&["stuck"]).status.code();
-        code != Some(0)
-    });
-    assert_eq!(code, Some(75));
-    assert!(place.log_text().contains("longer than the 100ms that a run may take: look after it"));
-    assert_eq!(place.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
-    // Of a holder that is not known, no age is.
-    fs::write(place.lock(), "garbage").unwrap();
-    assert_eq!(place.run(&["stuck"]).status.code(), Some(0));
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
-}
-
 #[test]
 fn a_forked_child_neither_releases_nor_keeps_the_lock() {
-    let place = Place::new();
-    let path = place.path("only.lock");
+    let env = TestEnv::new();
+    let path = env.path("only.lock");
     let is_free = || Command::new("flock").arg("-n").arg(&path).arg("true").status().unwrap().success();
-    let mut parent = place.subject(&["lock_only"]).stdin(Stdio::piped()).spawn().unwrap();
-    wait_for("the child", || place.path("forked").exists());
+    let mut parent = env.subject(&["lock_only"]).stdin(Stdio::piped()).spawn().unwrap();
+    wait_for("the child", || env.path("forked").exists());
     assert!(!is_free(), "the child dropped its copy, and that released nothing");
     parent.kill().unwrap();
     parent.wait().unwrap();
     assert!(is_free(), "the child lives on, and keeps nothing");
-    place.go();
+    env.go();
 
     // The same with a run: its end is seen though its child lives on.
-    let place = Place::new();
-    let mut parent = place.subject(&["forked_child_hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("the child's words", || place.log_text().contains("] from the child\n"));
+    let env = TestEnv::new();
+    let mut parent = env.subject(&["forked_child_hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the child's words", || env.log_text().contains("] from the child\n"));
     parent.kill().unwrap();
     parent.wait().unwrap();
-    assert!(!place.is_locked());
-    assert!(place.closing_line().contains("run ended without finishing"));
-    place.go();
+    assert!(!env.is_locked());
+    assert!(env.closing_line().contains("run ended without finishing"));
+    env.go();
 }
 
 /// Kills the run in so many ways; the next one takes the lock, and the file is the same.
@@ -386,8 +290,8 @@ fn a_forked_child_neither_releases_nor_keeps_the_lock() {
 fn released_by_any_death() {
     for (mode, ends) in [("hold", 9), ("abort", libc::SIGABRT), ("exit", -3), ("panic", -101)] {
         repeat(50, |_| {
-            let place = Place::new();
-            let mut child = place
+            let env = TestEnv::new();
+            let mut child = env
                 .subject(&[mode, "3"])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
@@ -395,13 +299,13 @@ fn released_by_any_death() {
                 .spawn()
                 .unwrap();
             if mode == "hold" {
-                wait_for("the holder to hold", || place.log_text().contains("] held\n"));
+                wait_for("the holder to hold", || env.log_text().contains("] held\n"));
                 child.kill().unwrap();
             }
             let status = child.wait().unwrap();
             assert_eq!(status.signal().unwrap_or_else(|| -status.code().unwrap()), ends, "{mode}");
-            assert!(place.lock().exists());
-            let next = place.run(&["strict"]);
+            assert!(env.lock().exists());
+            let next = env.run(&["strict"]);
             assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "ran\n"), "after {mode}");
         });
     }
@@ -417,16 +321,55 @@ fn released_by_the_oom_killer() {
         return println!("not shown: no memory cgroup (version 1) that may be written to on this machine");
     }
     for _ in 0..50 {
-        let place = Place::new();
+        let env = TestEnv::new();
         fs::write(cgroup.join("memory.limit_in_bytes"), "20M").unwrap();
         let script =
             format!("echo $$ > {}/cgroup.procs; exec {} eat_memory", cgroup.display(), env!("CARGO_BIN_EXE_subject"));
         let status =
-            Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null()).status();
+            Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).stdout(Stdio::null()).status();
         assert_eq!(status.unwrap().signal(), Some(9), "killed for its memory");
-        assert!(place.lock().exists() && place.closing_line().contains("run ended without finishing"));
-        let next = place.run(&["strict"]);
+        assert!(env.lock().exists() && env.closing_line().contains("run ended without finishing"));
+        let next = env.run(&["strict"]);
         assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "ran\n"));
     }
     wait_for("the cgroup to be empty", || fs::remove_dir(cgroup).is_ok());
+}
+
+/// A process that closes the lock's descriptor does not get the lock a second time.
+#[test]
+fn a_second_lock_after_a_closefrom() {
+    let env = TestEnv::new();
+    env.run(&["acquire_after_close_from"]);
+    wait_for("both lines", || env.entries().len() == 2);
+    assert_eq!(env.entries(), ["before", "refused"]);
+}
+
+/// Nor does another run get it, a moment later, while that one lives.
+#[test]
+#[ignore = "TRIALS A3: not mended yet"]
+fn another_run_after_a_closefrom() {
+    let env = TestEnv::new();
+    let command = &mut env.subject(&["hold_after_close_from"]);
+    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    wait_for("the lock", || env.is_locked());
+    assert_eq!(env.run(&["strict"]).status.code(), Some(42));
+    assert!(env.is_locked(), "it stays");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    wait_for("the end", || !env.is_locked());
+    assert_eq!(text(&env.run(&["strict"]).stdout), "ran\n");
+}
+
+/// The copy of its parent's lock that a forked child drops has the number and the file of the child's own lock.
+#[test]
+fn a_daemon_that_takes_the_lock_anew() {
+    let env = TestEnv::new();
+    let mut command = env.subject(&["acquire_in_the_daemon"]);
+    assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    wait_for("the daemon's lock", || env.path("taken").exists());
+    let is_free = || Command::new("flock").arg("-n").arg(env.path("only.lock")).arg("true").status().unwrap().success();
+    assert!(!is_free());
+    env.go();
+    wait_for("the end", is_free);
 }

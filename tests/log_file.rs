@@ -11,17 +11,20 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Place, helper, is_root, kill, logged, printed, repeat, state, strace, text, wait_for};
+use support::{
+    COLLECTOR, STANDBY, TAKEN_OVER, TestEnv, helper, is_root, kill, log_line, logged, printed, repeat, strace, text,
+    wait_for,
+};
 
 /// A limit on the size of files, below the log's: what does not fit is counted, the console has it all.
 #[test]
 fn file_size_limit() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let script = format!("ulimit -f 100; exec {} flood 5000", env!("CARGO_BIN_EXE_subject"));
-    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 5000, "the console's copy goes on");
-    let numbers = logged(&place);
+    let numbers = logged(&env);
     assert!(!numbers.is_empty() && numbers.len() < 5000 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
 }
 
@@ -29,29 +32,29 @@ fn file_size_limit() {
 #[test]
 #[ignore = "needs root, to mount a tmpfs"]
 fn disk_full_and_room_again() {
-    let place = Place::new();
-    fs::create_dir(place.path("logs")).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "none"]).arg(place.path("logs")).status();
+    let env = TestEnv::new();
+    fs::create_dir(env.path("logs")).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "none"]).arg(env.path("logs")).status();
     assert!(mount.unwrap().success());
-    fs::write(place.path("logs/ballast"), vec![0; 3_000_000]).unwrap();
-    let mut child = place.subject(&["slow_flood", "20000"]).stdout(Stdio::piped()).spawn().unwrap();
+    fs::write(env.path("logs/ballast"), vec![0; 3_000_000]).unwrap();
+    let mut child = env.subject(&["slow_flood", "20000"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut printed = 0;
     for _ in lines {
         printed += 1;
         if printed == 5000 {
-            fs::remove_file(place.path("logs/ballast")).unwrap();
+            fs::remove_file(env.path("logs/ballast")).unwrap();
         }
     }
     assert_eq!((child.wait().unwrap().code(), printed), (Some(7), 20_000), "the job and the console go on");
-    let log = fs::read_to_string(place.log()).unwrap();
+    let log = fs::read_to_string(env.log()).unwrap();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("bytes are missing here")).collect();
     let closed = log.contains("run ended by process::exit");
     // What was written of a line that did not fit has a line to itself.
-    let torn = |line: &&str| !line.ends_with(&"x".repeat(75)) && !line.contains("] guard_runtime: ");
+    let torn = |line: &&str| !line.ends_with(&"x".repeat(75)) && !log_line::is_ours(line);
     let torn: usize = log.lines().filter(torn).map(str::len).sum();
-    let missing = (20_000 - logged(&place).len()) * 126 - torn;
-    assert!(Command::new("umount").arg(place.path("logs")).status().unwrap().success());
+    let missing = (20_000 - logged(&env).len()) * 126 - torn;
+    assert!(Command::new("umount").arg(env.path("logs")).status().unwrap().success());
     assert!(closed && told.len() == 1 && told[0].contains("(os error 28)"), "{told:?}");
     assert!(told[0].contains(&format!(": {missing} bytes are missing here")), "{missing}: {told:?}");
 }
@@ -59,73 +62,19 @@ fn disk_full_and_room_again() {
 /// A directory in the place of a backup: the log grows on, and says so once.
 #[test]
 fn rotation_impossible() {
-    let place = Place::new();
-    fs::create_dir_all(place.path("logs/run.log.5")).unwrap();
+    let env = TestEnv::new();
+    fs::create_dir_all(env.path("logs/run.log.5")).unwrap();
     for number in 1..5 {
-        fs::write(place.path(&format!("logs/run.log.{number}")), "old\n").unwrap();
+        fs::write(env.path(&format!("logs/run.log.{number}")), "old\n").unwrap();
     }
     let lines = 6_000_000 / 126;
-    assert!(place.subject(&["flood", &lines.to_string()]).stdout(Stdio::null()).status().unwrap().success());
-    let log = fs::read_to_string(place.log()).unwrap();
+    assert!(env.subject(&["flood", &lines.to_string()]).stdout(Stdio::null()).status().unwrap().success());
+    let log = fs::read_to_string(env.log()).unwrap();
     assert_eq!(log.matches("] line ").count() as u64, lines);
     assert_eq!(log.matches("the log cannot be rotated (os error ").count(), 1);
     for number in 1..5 {
-        assert_eq!(fs::read_to_string(place.path(&format!("logs/run.log.{number}"))).unwrap(), "old\n");
+        assert_eq!(fs::read_to_string(env.path(&format!("logs/run.log.{number}"))).unwrap(), "old\n");
     }
-}
-
-/// Prints numbered lines into a log of its own name's run that others share.
-fn share(place: &Place, mode: &str, lines: u64, name: &str) -> std::process::Child {
-    place.subject(&[mode, &lines.to_string()]).env("NAME", name).stdout(Stdio::null()).spawn().unwrap()
-}
-
-/// Every line of that writer, whole and in order, over files that keep their size.
-fn assert_shared(place: &Place, names: &[&str], lines: u64) {
-    let mut numbers = vec![Vec::new(); names.len()];
-    for entry in place.entries() {
-        let (name, number) = entry.split_once(' ').unwrap_or_else(|| panic!("a whole line: {entry}"));
-        let writer = names.iter().position(|n| *n == name).unwrap_or_else(|| panic!("a whole line: {entry}"));
-        numbers[writer].push(number.parse::<u64>().unwrap());
-    }
-    for (name, numbers) in names.iter().zip(numbers) {
-        assert!(numbers.into_iter().eq(0..lines), "{name}");
-    }
-    for file in place.log_files() {
-        assert!(fs::metadata(file).unwrap().len() <= 1_000_000);
-    }
-}
-
-fn two_runs_share_a_log(lines: u64) {
-    let place = Place::new();
-    for mut child in ["a", "b"].map(|name| share(&place, "shared_log", lines, name)) {
-        assert!(child.wait().unwrap().success());
-    }
-    assert_shared(&place, &["a", "b"], lines);
-    println!("2 x {lines} lines, {} files", place.log_files().len());
-}
-
-/// Two runs print into one log at the same time, rotating it: no line torn or lost, each writer's in order.
-#[test]
-fn two_runs_share_one_log() {
-    two_runs_share_a_log(100_000);
-}
-
-#[test]
-#[ignore = "two million lines"]
-fn two_runs_share_one_log_for_long() {
-    two_runs_share_a_log(1_000_000);
-}
-
-/// The first run is over, its collector writes on for a child that prints; the next run rotates beside it.
-#[test]
-fn a_lingering_collector_beside_the_next_run() {
-    const LINES: u64 = 100_000;
-    let place = Place::new();
-    for mode in ["lingering_log", "shared_log"] {
-        assert!(share(&place, mode, LINES, "next").wait().unwrap().success());
-    }
-    wait_for("the child's last line", || place.log_text().contains(&format!("] child {}\n", LINES - 1)));
-    assert_shared(&place, &["child", "next"], LINES);
 }
 
 /// A child of the run's is in the middle of a line when the run ends: it goes on with it in a second piece, marked as such.
@@ -134,20 +83,20 @@ fn a_child_that_prints_while_its_run_ends() {
     const LINES: u64 = 100_000;
     let mut pieces = 0;
     for _ in 0..10 {
-        let place = Place::new();
+        let env = TestEnv::new();
         let mut child =
-            place.subject(&["lingering_log_until_go", &LINES.to_string()]).stdout(Stdio::null()).spawn().unwrap();
-        wait_for("the child's lines", || place.log_text().contains("] child 1000\n"));
-        place.go();
+            env.subject(&["lingering_log_until_go", &LINES.to_string()]).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("the child's lines", || env.log_text().contains("] child 1000\n"));
+        env.go();
         assert!(child.wait().unwrap().success());
-        wait_for("the child's last line", || place.log_text().contains(&format!("child {}\n", LINES - 1)));
+        wait_for("the child's last line", || env.log_text().contains(&format!("child {}\n", LINES - 1)));
         let mut lines = Vec::new();
-        for line in place.log_text().lines().filter(|line| !line.contains("] guard_runtime: ")) {
-            if line[27..].starts_with(" [OUT +] ") {
+        for line in env.log_text().lines().filter(|line| !log_line::is_ours(line)) {
+            if log_line::tag(line) == "[OUT +]" {
                 pieces += 1;
-                *lines.last_mut().unwrap() += &line[36..];
+                *lines.last_mut().unwrap() += log_line::text(line).unwrap();
             } else {
-                lines.push(line[36..].to_owned());
+                lines.push(log_line::text(line).unwrap().to_owned());
             }
         }
         assert!(lines.into_iter().eq((0..LINES).map(|number| format!("child {number}"))));
@@ -164,82 +113,42 @@ fn flock(file: &fs::File, operation: i32) {
 /// Somebody else locks the log and does not let go: appended to, not rotated, and nobody waits.
 #[test]
 fn a_foreign_lock_on_the_log() {
-    let place = Place::new();
-    fs::create_dir(place.path("logs")).unwrap();
-    let file = fs::File::create(place.log()).unwrap();
+    let env = TestEnv::new();
+    fs::create_dir(env.path("logs")).unwrap();
+    let file = fs::File::create(env.log()).unwrap();
     flock(&file, libc::LOCK_EX);
     let start = Instant::now();
-    assert!(place.subject(&["flood", "60000"]).stdout(Stdio::null()).status().unwrap().success());
+    assert!(env.subject(&["flood", "60000"]).stdout(Stdio::null()).status().unwrap().success());
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    assert_eq!((logged(&place).len(), place.log_files().len()), (60_000, 1));
+    assert_eq!((logged(&env).len(), env.log_files().len()), (60_000, 1));
     flock(&file, libc::LOCK_UN);
-    assert!(place.subject(&["flood", "1"]).stdout(Stdio::null()).status().unwrap().success());
-    assert_eq!((logged(&place).len(), place.log_files().len()), (60_001, 2), "the next run rotates it");
-}
-
-/// A peer's collector is stopped while it holds the log's lock.
-#[test]
-fn a_stopped_peer() {
-    const LINES: u64 = 100_000;
-    let place = Place::new();
-    let mut stopped = share(&place, "shared_log_until_go", LINES, "stopped");
-    let collector = helper(stopped.id(), "guard-collector");
-    let holds_a_lock = || {
-        let locks = fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().any(|line| line.contains(" FLOCK ") && line.contains(&format!(" {collector} ")))
-    };
-    wait_for("a stop under the lock", || {
-        kill(collector, libc::SIGSTOP);
-        wait_for("the stop", || state(collector) == Some('T'));
-        let is_caught = holds_a_lock();
-        if !is_caught {
-            kill(collector, libc::SIGCONT);
-            std::thread::sleep(Duration::from_micros(support::random(1000)));
-        }
-        is_caught
-    });
-    let start = Instant::now();
-    assert!(share(&place, "shared_log", LINES, "other").wait().unwrap().success());
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    assert!(holds_a_lock(), "all the time");
-    // The log may be past its size now: appended to, not rotated, while the stopped one holds it.
-    place.go();
-    kill(collector, libc::SIGCONT);
-    assert!(stopped.wait().unwrap().success());
-    let entries = place.entries();
-    let numbers = |name: &str| {
-        let (prefix, entries) = (format!("{name} "), entries.iter());
-        let numbers = entries.filter_map(move |entry| entry.strip_prefix(&prefix)?.parse::<u64>().ok());
-        numbers.collect::<Vec<_>>()
-    };
-    assert!(numbers("other").into_iter().eq(0..LINES));
-    let (stopped, printed) = (numbers("stopped"), printed(&place));
-    assert!(printed >= LINES && stopped.into_iter().eq(0..printed));
+    assert!(env.subject(&["flood", "1"]).stdout(Stdio::null()).status().unwrap().success());
+    assert_eq!((logged(&env).len(), env.log_files().len()), (60_001, 2), "the next run rotates it");
 }
 
 /// Moved and removed from outside: followed, a batch later at the latest.
 #[test]
 fn moved_and_removed() {
-    let place = Place::new();
-    let mut child = place.subject(&["flood_on", "10000"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("lines", || place.log_text().contains("] line "));
-    fs::rename(place.log(), place.path("logs/moved")).unwrap();
-    wait_for("a new log", || place.log().exists() && place.log_text().contains("] line "));
-    fs::remove_file(place.log()).unwrap();
-    wait_for("another", || place.log().exists());
-    place.go();
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flood_on", "10000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
+    fs::rename(env.log(), env.path("logs/moved")).unwrap();
+    wait_for("a new log", || env.log().exists() && env.log_text().contains("] line "));
+    fs::remove_file(env.log()).unwrap();
+    wait_for("another", || env.log().exists());
+    env.go();
     assert_eq!(child.wait().unwrap().code(), Some(7));
-    assert!(place.closing_line().contains("run ended by process::exit"));
-    assert_eq!(logged(&place).last().unwrap() + 1, printed(&place));
+    assert!(env.closing_line().contains("run ended by process::exit"));
+    assert_eq!(logged(&env).last().unwrap() + 1, printed(&env));
 }
 
 /// A run that waits, and has no directory for its log any more, takes no processor time.
 #[test]
 fn directory_removed_under_a_run_that_waits() {
-    let place = Place::new();
-    let mut holder = place.holder();
-    let collector = helper(holder.id(), "guard-collector");
-    fs::remove_dir_all(place.path("logs")).unwrap();
+    let env = TestEnv::new();
+    let mut holder = env.holder();
+    let collector = helper(holder.id(), COLLECTOR);
+    fs::remove_dir_all(env.path("logs")).unwrap();
     // User and system time, in hundredths of a second (proc(5)).
     let ticks = || {
         let stat = fs::read_to_string(format!("/proc/{collector}/stat")).unwrap();
@@ -256,36 +165,36 @@ fn directory_removed_under_a_run_that_waits() {
 /// Its whole directory removed: carried on in the open file.
 #[test]
 fn directory_removed() {
-    let place = Place::new();
-    let mut child = place.subject(&["flood_on", "10000"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("lines", || place.log_text().contains("] line "));
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flood_on", "10000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
     // The collector may make the file anew in the middle of that.
-    wait_for("the directory to be gone", || fs::remove_dir_all(place.path("logs")).is_ok());
-    place.go();
+    wait_for("the directory to be gone", || fs::remove_dir_all(env.path("logs")).is_ok());
+    env.go();
     assert_eq!(child.wait().unwrap().code(), Some(7));
 }
 
 /// It may not be written to any more: carried on in the open file, the rotation given up and told once.
 #[test]
 fn directory_read_only() {
-    let place = Place::new();
-    fs::create_dir(place.path("logs")).unwrap();
+    let env = TestEnv::new();
+    fs::create_dir(env.path("logs")).unwrap();
     if is_root() {
-        std::os::unix::fs::chown(place.path("logs"), Some(65_534), Some(65_534)).unwrap();
+        std::os::unix::fs::chown(env.path("logs"), Some(65_534), Some(65_534)).unwrap();
     }
-    let mut child = place.subject_of_user(65_534, &["flood_on", "60000"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("lines", || place.log_text().contains("] line "));
-    fs::set_permissions(place.path("logs"), fs::Permissions::from_mode(0o555)).unwrap();
-    wait_for("a rotation that fails", || place.log_text().contains("the log cannot be rotated"));
-    place.go();
+    let mut child = env.subject_of_user(65_534, &["flood_on", "60000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
+    fs::set_permissions(env.path("logs"), fs::Permissions::from_mode(0o555)).unwrap();
+    wait_for("a rotation that fails", || env.log_text().contains("the log cannot be rotated"));
+    env.go();
     assert_eq!(child.wait().unwrap().code(), Some(7));
-    fs::set_permissions(place.path("logs"), fs::Permissions::from_mode(0o755)).unwrap();
-    let numbers = logged(&place);
-    assert!(numbers.iter().copied().eq(numbers[0]..printed(&place)), "none is missing");
-    assert_eq!(place.log_text().matches("the log cannot be rotated (os error 13)").count(), 1);
+    fs::set_permissions(env.path("logs"), fs::Permissions::from_mode(0o755)).unwrap();
+    let numbers = logged(&env);
+    assert!(numbers.iter().copied().eq(numbers[0]..printed(&env)), "none is missing");
+    assert_eq!(env.log_text().matches("the log cannot be rotated (os error 13)").count(), 1);
 }
 
-/// The collector is killed on its way into each system call of three rotations; its keeper carries on, or, where that is
+/// The collector is killed on its way into each system call of three rotations; its standby carries on, or, where that is
 /// gone too, the next run.
 #[test]
 #[ignore = "needs strace, and a minute"]
@@ -296,40 +205,38 @@ fn killed_at_each_system_call_of_a_rotation() {
     repeat(2 * CALLS.len() as u64, |number| {
         let (both, call) = (number % 2 == 1, CALLS[number as usize / 2]);
         for nth in 1.. {
-            let place = Place::new();
-            fs::create_dir(place.path("logs")).unwrap();
+            let env = TestEnv::new();
+            fs::create_dir(env.path("logs")).unwrap();
             for number in 1..=5 {
-                fs::write(place.path(&format!("logs/run.log.{number}")), format!("archived {number}\n")).unwrap();
+                fs::write(env.path(&format!("logs/run.log.{number}")), format!("archived {number}\n")).unwrap();
             }
-            let mut command = place.subject(&["rotations", &LINES.to_string()]);
+            let mut command = env.subject(&["rotations", &LINES.to_string()]);
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let [collector, keeper] = ["guard-collector", "guard-keeper"].map(|name| helper(child.id(), name));
+            let [collector, standby] = [COLLECTOR, STANDBY].map(|name| helper(child.id(), name));
             let mut strace = strace(collector, &format!("{call}:signal=KILL:when={nth}"));
             if both {
-                kill(keeper, libc::SIGSTOP);
+                kill(standby, libc::SIGSTOP);
             }
-            place.go();
+            env.go();
             strace.wait().unwrap();
             if both {
-                kill(keeper, libc::SIGKILL);
+                kill(standby, libc::SIGKILL);
             }
             let ended = child.wait().unwrap();
-            let log = place.log_text();
-            let taken_over = log.contains("was killed; its keeper took over");
+            let log = env.log_text();
+            let taken_over = log.contains(TAKEN_OVER);
             let killed = taken_over || !log.contains("run finished in");
             assert_eq!(taken_over || both, killed || both, "{call} {nth}");
             assert!(both || ended.success(), "{call} {nth}: {ended}");
-            assert!(
-                place.subject(&["rotations", &LINES.to_string()]).stdout(Stdio::null()).status().unwrap().success()
-            );
+            assert!(env.subject(&["rotations", &LINES.to_string()]).stdout(Stdio::null()).status().unwrap().success());
 
-            let context = || format!("{call} {nth}, both {both}: {}", place.log_text());
-            let log = place.log_text();
+            let context = || format!("{call} {nth}, both {both}: {}", env.log_text());
+            let log = env.log_text();
             let archived: Vec<&str> = log.lines().take_while(|line| line.starts_with("archived ")).collect();
             assert_eq!(archived, (1..=5).rev().map(|n| format!("archived {n}")).collect::<Vec<_>>(), "{}", context());
-            let files = fs::read_dir(place.path("logs")).unwrap().count();
-            assert_eq!(files, place.log_files().len(), "no gap in the chain: {}", context());
-            let numbers = logged(&place);
+            let files = fs::read_dir(env.path("logs")).unwrap().count();
+            assert_eq!(files, env.log_files().len(), "no gap in the chain: {}", context());
+            let numbers = logged(&env);
             let (first, second) = numbers.split_at(numbers.len() - LINES as usize);
             assert!(second.iter().copied().eq(0..LINES), "the next run has all: {}", context());
             assert!(first.is_sorted_by(|a, b| a < b), "{}", context());

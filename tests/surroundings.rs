@@ -1,6 +1,6 @@
-//! The surroundings a run may find itself in: namespaces, limits, sandboxes, signals, clocks, closed descriptors.
+//! The surroundings a run may find itself in: namespaces, limits, signals, clocks, variables, closed descriptors.
 #![allow(missing_docs)]
-#![allow(unsafe_code, reason = "limits, filters, signals and the clock are system calls")]
+#![allow(unsafe_code, reason = "limits, signals and the clock are system calls")]
 
 mod support;
 
@@ -9,18 +9,19 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Place, before_exec, is_root, kill, logged, stands_still, text, wait_for};
+use support::log_line::stamp;
+use support::{NO_STANDBY, STANDBY, TestEnv, before_exec, is_root, kill, logged, text, wait_for};
 
 /// `unshare` gives the program a pid namespace, in which it is PID 1.
 #[test]
 fn as_pid_1() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let unshare = |arguments: &[&str]| {
         Command::new("unshare")
             .args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"])
             .arg(env!("CARGO_BIN_EXE_subject"))
             .args(arguments)
-            .env("SUBJECT_DIR", place.path(""))
+            .env("SUBJECT_DIR", env.path(""))
             .output()
             .unwrap()
     };
@@ -30,10 +31,10 @@ fn as_pid_1() {
         return;
     }
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(place.entries(), ["reaped 3"]);
-    assert!(place.log_text().contains("run started: pid 1, "));
+    assert_eq!(env.entries(), ["reaped 3"]);
+    assert!(env.log_text().contains("run started: pid 1, "));
     assert_eq!(unshare(&["exit", "200"]).status.code(), Some(3));
-    assert!(place.log_text().contains("line 00000199"));
+    assert!(env.log_text().contains("line 00000199"));
 }
 
 #[test]
@@ -44,19 +45,19 @@ fn under_a_subreaper_and_as_one() {
         assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }, 0);
     };
     for is_one in [true, false] {
-        let place = Place::new();
+        let env = TestEnv::new();
         for mode in ["wait_loop", "exit"] {
-            let mut command = place.subject(&[mode, "5"]);
+            let mut command = env.subject(&[mode, "5"]);
             if !is_one {
                 // A shell that adopts, and has one more command so that it stays.
                 command = Command::new("sh");
                 command.args(["-c", "\"$@\"; exit $?", "sh", env!("CARGO_BIN_EXE_subject"), mode, "5"]);
-                command.env("SUBJECT_DIR", place.path(""));
+                command.env("SUBJECT_DIR", env.path(""));
             }
             let output = before_exec(&mut command, adopt).output().unwrap();
             assert_eq!(output.status.code(), Some(if mode == "exit" { 3 } else { 0 }));
         }
-        assert!(place.log_text().contains("] reaped 3\n") && place.log_text().contains("line 00000004"));
+        assert!(env.log_text().contains("] reaped 3\n") && env.log_text().contains("line 00000004"));
     }
 }
 
@@ -64,20 +65,19 @@ fn under_a_subreaper_and_as_one() {
 #[test]
 fn closed_standard_descriptors() {
     for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
-        let place = Place::new();
+        let env = TestEnv::new();
         let script = format!("exec {} mixed_stderr 3 {closed}", env!("CARGO_BIN_EXE_subject"));
-        let status =
-            Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap().status;
+        let status = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap().status;
         assert!(status.success(), "{closed}");
-        assert_eq!(place.entries().len(), 9, "{closed}: {}", place.log_text());
+        assert_eq!(env.entries().len(), 9, "{closed}: {}", env.log_text());
     }
 }
 
 #[test]
 fn a_refused_process_fails_closed() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let script = format!("ulimit -n 7; exec {} hold", env!("CARGO_BIN_EXE_subject"));
-    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
     assert_eq!(output.status.code(), Some(73), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("raise the limit that was reached"), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout), "");
@@ -88,15 +88,15 @@ fn a_refused_process_fails_closed() {
 fn few_descriptors() {
     let mut refused = 0;
     for limit in 4..44 {
-        let place = Place::new();
+        let env = TestEnv::new();
         let script = format!("ulimit -n {limit}; exec {} flood 100", env!("CARGO_BIN_EXE_subject"));
-        let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", place.path("")).output().unwrap();
+        let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
         match output.status.code() {
             Some(73) => {
                 refused += 1;
                 assert_eq!(text(&output.stdout), "", "{limit}: never ran");
             }
-            code => assert_eq!((code, logged(&place).len()), (Some(0), 100), "{limit}: {}", text(&output.stderr)),
+            code => assert_eq!((code, logged(&env).len()), (Some(0), 100), "{limit}: {}", text(&output.stderr)),
         }
     }
     println!("{refused} of 40 limits refused");
@@ -109,23 +109,23 @@ fn limit_processes(most: u64) {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) }, 0);
 }
 
-/// No further process may be forked: refused. One may: a run without a keeper, which says so.
+/// No further process may be forked: refused. One may: a run without a standby, which says so.
 #[test]
 fn few_processes() {
     for (limit, code) in [(1, 73), (2, 0)] {
         if limit == 2 && !is_root() {
             return println!("not shown: takes a user of no other processes");
         }
-        let place = Place::new();
-        let mut command = place.subject_of_user(64_999, &["flood", "100"]);
+        let env = TestEnv::new();
+        let mut command = env.subject_of_user(64_999, &["flood", "100"]);
         let output = before_exec(&mut command, move || limit_processes(limit)).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
         if code == 73 {
             assert!(text(&output.stderr).contains("Resource temporarily unavailable"), "{}", text(&output.stderr));
             assert_eq!(text(&output.stdout), "");
         } else {
-            assert_eq!(logged(&place).len(), 100);
-            assert!(place.log_text().contains("the collector has no keeper (os error 11)"), "{}", place.log_text());
+            assert_eq!(logged(&env).len(), 100);
+            assert!(env.log_text().contains(&format!("{NO_STANDBY} (os error 11)")), "{}", env.log_text());
         }
     }
 }
@@ -136,32 +136,32 @@ fn the_pipe_limit_is_used_up() {
     if !is_root() {
         return println!("not shown: would use up the limit of the user who runs the tests");
     }
-    let place = Place::new();
-    let output = place.subject_of_user(64_998, &["pipes_used_up", "50000"]).output().unwrap();
+    let env = TestEnv::new();
+    let output = env.subject_of_user(64_998, &["pipes_used_up", "50000"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(logged(&env), (0..50_000).collect::<Vec<_>>());
     assert_eq!(text(&output.stdout).lines().count(), 50_000);
 }
 
 #[test]
 fn a_signal_to_the_whole_process_group() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL] {
-        let place = Place::new();
-        place.make_counters();
-        let mut command = place.subject(&["count", "2"]);
+        let env = TestEnv::new();
+        env.make_counters();
+        let mut command = env.subject(&["count", "2"]);
         // A shell has the jobs in its background ignore Ctrl-C, nohup has it ignore hang-ups, and we may be one of those.
         // SAFETY: a system call on the child alone.
         before_exec(&mut command, move || unsafe {
             libc::signal(signal, libc::SIG_DFL);
         });
         let mut child = command.stdout(Stdio::null()).process_group(0).spawn().unwrap();
-        wait_for("lines", || place.counters()[1] > 1000);
-        support::helper(child.id(), "guard-keeper");
+        wait_for("lines", || env.counters()[1] > 1000);
+        support::helper(child.id(), STANDBY);
         // SAFETY: the group of the process that was just started.
         assert_eq!(unsafe { libc::kill(-(child.id() as i32), signal) }, 0);
         assert_eq!(child.wait().unwrap().signal(), Some(signal));
-        assert!(place.closing_line().contains("run ended without finishing"));
-        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+        assert!(env.closing_line().contains("run ended without finishing"));
+        assert!(env.entries().len() as u64 >= env.counters().iter().sum());
     }
 }
 
@@ -175,93 +175,26 @@ fn a_signal_to_the_whole_control_group() {
         return println!("not shown: no control groups on this machine");
     };
     for _ in 0..20 {
-        let place = Place::new();
-        place.make_counters();
+        let env = TestEnv::new();
+        env.make_counters();
         let script =
             format!("echo $$ > {}/cgroup.procs; exec {} count 2", group.display(), env!("CARGO_BIN_EXE_subject"));
         let mut command = Command::new("sh");
-        command.args(["-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null());
+        command.args(["-c", &script]).env("SUBJECT_DIR", env.path("")).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
-        wait_for("lines", || place.counters()[1] > 1000);
+        wait_for("lines", || env.counters()[1] > 1000);
         let members = || fs::read_to_string(group.join("cgroup.procs")).unwrap();
-        // The collector's keeper may be forked later than the first lines are printed.
+        // The collector's standby may be forked later than the first lines are printed.
         wait_for("both helpers", || members().lines().count() == 3);
         for member in members().lines() {
             kill(member.parse().unwrap(), libc::SIGTERM);
         }
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
         wait_for("the helpers to end by themselves", || members().is_empty());
-        assert!(place.closing_line().contains("run ended without finishing"));
-        assert!(place.entries().len() as u64 >= place.counters().iter().sum());
+        assert!(env.closing_line().contains("run ended without finishing"));
+        assert!(env.entries().len() as u64 >= env.counters().iter().sum());
     }
     wait_for("the group to be free", || fs::remove_dir(group).is_ok());
-}
-
-/// Has the kernel refuse system calls from here on (seccomp(2)).
-fn forbid(calls: &[libc::c_long], error: i32) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut filter = [statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW); 20];
-    filter[0] = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
-    for (place, call) in filter[1..].chunks_mut(2).zip(calls) {
-        place[0] = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, *call as u32);
-        place[0].jf = 1;
-        place[1] = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error as u32);
-    }
-    let program = libc::sock_fprog { len: 20, filter: filter.as_mut_ptr() };
-    // SAFETY: the filter lives until the kernel has copied it.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
-    }
-}
-
-/// A sandbox that forbids what an older kernel does not know: sockets, pidfds, `close_range`, names.
-#[test]
-fn sandboxes() {
-    let cases: [(&[libc::c_long], i32); 4] = [
-        (&[libc::SYS_socket, libc::SYS_socketpair], libc::EAFNOSUPPORT),
-        (&[libc::SYS_pidfd_open], libc::ENOSYS),
-        (&[libc::SYS_close_range, libc::SYS_prctl], libc::EPERM),
-        (&[libc::SYS_flock], libc::ENOLCK),
-    ];
-    for (calls, error) in cases {
-        let place = Place::new();
-        let mut command = place.subject(&["exit", "5000"]);
-        let output = before_exec(&mut command, move || forbid(calls, error)).output().unwrap();
-        if calls == [libc::SYS_flock] {
-            assert_eq!(output.status.code(), Some(73), "no lock, no run: {}", text(&output.stderr));
-            continue;
-        }
-        assert_eq!(output.status.code(), Some(3), "{calls:?}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stdout).lines().count(), 5000);
-        assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
-        assert!(place.closing_line().contains("run ended by process::exit"));
-        // Killed while its console stalls: without a pidfd the end of the control pipe tells it.
-        let place = Place::new();
-        place.make_counters();
-        let mut command = place.subject(&["count", "1"]);
-        let mut child = before_exec(command.stdout(Stdio::piped()), move || forbid(calls, error)).spawn().unwrap();
-        stands_still(&place, 20_000);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(place.closing_line().contains("run ended without finishing"));
-        assert!(place.entries().len() as u64 >= place.counters()[0]);
-    }
-}
-
-/// The console is a pipe of another user's, and there is no splice either: fed by hand.
-#[test]
-fn no_splice() {
-    if !is_root() {
-        return println!("not shown: takes root to run a program as another user");
-    }
-    let place = Place::new();
-    let mut command = place.subject_of_user(65_534, &["exit", "5000"]);
-    let output = before_exec(&mut command, || forbid(&[libc::SYS_splice], libc::ENOSYS)).output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout).lines().count(), 5000);
-    assert_eq!(logged(&place), (0..5000).collect::<Vec<_>>());
-    assert!(place.closing_line().contains("run ended by process::exit"));
 }
 
 /// Moves the machine's clock by so many seconds.
@@ -279,18 +212,18 @@ fn step_clock(seconds: i64) -> bool {
 #[test]
 #[ignore = "sets the machine's clock back for a moment: needs root"]
 fn a_clock_set_back() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let start = Instant::now();
-    let mut child = place.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("lines", || place.log_text().contains("line 00010000"));
+    let mut child = env.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("line 00010000"));
     let stepped = step_clock(-3);
     let status = child.wait().unwrap();
     assert!(stepped && step_clock(3), "the clock may be set");
     assert_eq!(status.code(), Some(7));
-    assert_eq!(logged(&place), (0..50_000).collect::<Vec<_>>());
-    let log = place.log_text();
-    assert!(log.lines().map(|line| &line[..27]).is_sorted());
-    let closing = place.closing_line();
+    assert_eq!(logged(&env), (0..50_000).collect::<Vec<_>>());
+    let log = env.log_text();
+    assert!(log.lines().map(stamp).is_sorted());
+    let closing = env.closing_line();
     let seconds: f64 = closing.rsplit_once("after ").unwrap().1.trim_end_matches('s').parse().unwrap();
     assert!((0.1..start.elapsed().as_secs_f64()).contains(&seconds), "{closing}");
 }
@@ -298,47 +231,79 @@ fn a_clock_set_back() {
 /// A thread holds standard output's lock when another one exits: waited for, but not for ever.
 #[test]
 fn stdout_held_at_exit() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let start = Instant::now();
-    assert_eq!(place.run(&["stdout_held"]).status.code(), Some(6));
+    assert_eq!(env.run(&["stdout_held"]).status.code(), Some(6));
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
-    assert_eq!(place.entries(), ["before", "subject: after"]);
-    assert!(place.closing_line().contains("run ended by process::exit"));
+    assert_eq!(env.entries(), ["before", "subject::surroundings: after"]);
+    assert!(env.closing_line().contains("run ended by process::exit"));
 }
 
 #[test]
 fn bytes_in_the_buffer_of_c() {
     for exit in ["0", "1"] {
-        let place = Place::new();
-        let output = place.run(&["c_stdio", exit]);
+        let env = TestEnv::new();
+        let output = env.run(&["c_stdio", exit]);
         assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "from C\n"));
-        assert_eq!(place.entries(), ["from C"], "exit {exit}");
+        assert_eq!(env.entries(), ["from C"], "exit {exit}");
     }
 }
 
 #[test]
 fn a_thread_of_c_reads_at_the_end() {
-    let place = Place::new();
-    let mut child = place.subject(&["c_reader"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let env = TestEnv::new();
+    let mut child = env.subject(&["c_reader"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let open = child.stdin.take();
     wait_for("the end", || child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());
-    assert_eq!(place.entries(), ["from C"]);
+    assert_eq!(env.entries(), ["from C"]);
     drop(open);
 }
 
-/// A read-only root with a writable place for lock and log, as hardened services and containers have it.
+/// Too little memory for a run's buffers: refused, or logged in full.
 #[test]
-#[ignore = "needs root, to mount"]
-fn a_read_only_root() {
-    let place = Place::new();
-    let directory = place.path("").display().to_string();
-    let script = format!(
-        "mount --bind {directory} {directory} && mount -o remount,bind,ro / && ! touch /probe && exec {} flood 1000",
-        env!("CARGO_BIN_EXE_subject")
-    );
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", &script]).env("SUBJECT_DIR", place.path("")).stdout(Stdio::null());
-    assert!(command.stderr(Stdio::null()).status().unwrap().success());
-    assert_eq!(logged(&place).len(), 1000);
+fn little_memory() {
+    let mut refused = 0;
+    for limit in ["-v 12000", "-v 16000", "-v 20000", "-v 40000", "-d 5000", "-d 10000", "-d 15000", "-d 20000"] {
+        let env = TestEnv::new();
+        let script = format!("ulimit {limit}; exec {} flood 100", env!("CARGO_BIN_EXE_subject"));
+        let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
+        match output.status.code() {
+            Some(73) => {
+                refused += 1;
+                assert!(text(&output.stderr).contains("raise the limit"), "{limit}: {}", text(&output.stderr));
+            }
+            code => assert_eq!((code, logged(&env).len()), (Some(0), 100), "{limit}: {}", text(&output.stderr)),
+        }
+    }
+    println!("{refused} of 8 limits refused");
+}
+
+/// The README's own recipe: `${XDG_STATE_HOME:-~/.local/state}`.
+#[test]
+fn defaults_that_name_the_home_directory() {
+    for mode in ["default_with_tilde", "default_with_variable"] {
+        let env = TestEnv::new();
+        let output = env.subject(&[mode]).env("HOME", env.path("")).current_dir(env.path("")).output().unwrap();
+        assert!(output.status.success(), "{mode}: {}", text(&output.stderr));
+        let made: Vec<_> = fs::read_dir(env.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(env.log().exists() && env.lock().exists() && made.len() == 2, "{mode}: {made:?}");
+    }
+}
+
+/// The clock is ahead for a moment, and right again: so are the stamps.
+#[test]
+#[ignore = "sets the machine's clock ahead for a moment: needs root; TRIALS B21: not mended yet"]
+fn a_clock_set_ahead_for_a_moment() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["slow_flood", "50000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("line 00010000"));
+    let stepped = step_clock(60);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(step_clock(-60) && stepped, "the clock may be set");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(logged(&env), (0..50_000).collect::<Vec<_>>());
+    let soon = Command::new("date").args(["-u", "-d", "5 seconds", "+%FT%T.%6NZ"]).output().unwrap();
+    let closing = env.closing_line();
+    assert!(stamp(&closing) < text(&soon.stdout).trim(), "{closing}");
 }

@@ -1,11 +1,13 @@
 //! Compares the guard with its peers, side by side and interleaved, in one run: medians, and ratios of medians.
 //!
 //! `cargo run --release -p bench [ROUNDS]` prints tables and writes `bench/figures.svg`. Peers that are not on PATH are left
-//! out (Debian: apache2-utils, daemontools, runit, s6). With a first argument that names a job, this program is that job.
+//! out (Debian: apache2-utils, daemontools, runit, s6). `bench memory` measures what a run costs a process that holds much
+//! memory. With a first argument that names a job, this program is that job.
 
 mod job;
 mod loggers;
 mod measure;
+mod memory;
 mod peers;
 mod plot;
 
@@ -18,6 +20,9 @@ use plot::{Bar, Group};
 fn main() {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(job::run) {
+        return;
+    }
+    if memory::run(&std::env::args().skip(1).collect::<Vec<_>>()) {
         return;
     }
     if let Some("latency") = argument.as_deref() {

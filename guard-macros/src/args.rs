@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Choice,
     /// A duration with a unit.
     Duration,
+    /// A shell command.
+    Command,
     /// `true` or `false`.
     Boolean,
     /// A path of Rust, to the runtime.
@@ -39,6 +41,7 @@ impl Kind {
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
             Self::Choice => "\"both\", \"stdout\" or \"none\"",
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
+            Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
             Self::Boolean => "`true` or `false`",
             Self::Crate => "the path of the runtime, as in ::guard_runtime",
         }
@@ -47,7 +50,9 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template | Self::Level | Self::Choice | Self::Duration => matches!(literal, Lit::Str(_)),
+            Self::Template | Self::Level | Self::Choice | Self::Duration | Self::Command => {
+                matches!(literal, Lit::Str(_))
+            }
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
             Self::Integer => matches!(literal, Lit::Int(_)),
             Self::Boolean => matches!(literal, Lit::Bool(_)),
@@ -57,7 +62,7 @@ impl Kind {
 }
 
 /// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 12] = [
+const KNOWN: [(&str, Kind); 15] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -69,6 +74,9 @@ const KNOWN: [(&str, Kind); 12] = [
     ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
     ("stuck_after", Kind::Duration),
+    ("status", Kind::Template),
+    ("metrics", Kind::Template),
+    ("on_end", Kind::Command),
     ("crate", Kind::Crate),
 ];
 

@@ -105,7 +105,9 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         quote_spanned!(span=> __guard::#checker(#value))
     };
     match kind {
+        Kind::Template if key == "metrics" => (quote!(&::core::primitive::str), check("metrics")),
         Kind::Template => (quote!(&::core::primitive::str), check("path")),
+        Kind::Command => (quote!(&::core::primitive::str), check("command")),
         Kind::Size => {
             let number = matches!(args::bare(value), Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
             let of_number = number.then(|| quote_spanned!(span=> ::<::core::primitive::u64>));

@@ -6,9 +6,11 @@ pub use core::time::Duration;
 pub use log::LevelFilter;
 pub use std::boxed::Box;
 
+use crate::Guard;
+pub use crate::cluster_arguments::*;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
+use crate::parse::{parse_duration, parse_level, parse_size, path_template};
 pub use crate::{Config, Tee};
-use crate::{Guard, path_template, values};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
@@ -21,13 +23,36 @@ pub fn start(config: &Config) -> Guard {
     })
 }
 
-/// Checks the path template of `lock` or `log`; a mistake is a compile error.
+/// Checks the path template of `lock`, `log` or `status`; a mistake is a compile error.
 #[track_caller]
 pub const fn path(template: &'static str) -> &'static str {
     match path_template::check(template) {
         Ok(()) => template,
         Err(wrong) => panic!("{}", wrong),
     }
+}
+
+/// Checks the path template of `metrics`.
+#[track_caller]
+pub const fn metrics(template: &'static str) -> &'static str {
+    let Some((_, b".prom")) = path(template).as_bytes().split_last_chunk() else {
+        panic!("node_exporter reads files whose name ends in .prom: end the path so");
+    };
+    template
+}
+
+/// Checks a command.
+#[track_caller]
+pub const fn command(text: &'static str) -> &'static str {
+    let bytes = text.as_bytes();
+    let (mut at, mut is_blank) = (0, true);
+    while at < bytes.len() {
+        assert!(bytes[at] != 0, "a command cannot have a NUL byte in it");
+        is_blank &= bytes[at].is_ascii_whitespace();
+        at += 1;
+    }
+    assert!(!is_blank, "an empty command does nothing: leave `on_end` out");
+    text
 }
 
 /// Checks that `lock` is not the log.
@@ -73,7 +98,7 @@ pub const fn size<T: SizeArgument>(value: T) -> u64 {
     let value = &raw const value;
     let size = if T::IS_TEXT {
         // SAFETY: `IS_TEXT` says that T is `&'static str`, which a constant function cannot ask in another way.
-        values::parse_size(unsafe { *value.cast::<&'static str>() })
+        parse_size(unsafe { *value.cast::<&'static str>() })
     } else {
         // SAFETY: and where not, that it is `u64`.
         match unsafe { *value.cast::<u64>() } {
@@ -90,7 +115,7 @@ pub const fn size<T: SizeArgument>(value: T) -> u64 {
 /// Reads a level.
 #[track_caller]
 pub const fn level(text: &str) -> LevelFilter {
-    match values::parse_level(text) {
+    match parse_level(text) {
         Ok(level) => level,
         Err(wrong) => panic!("{}", wrong),
     }
@@ -117,7 +142,7 @@ pub const fn tee(text: &str) -> Tee {
 /// Reads a duration.
 #[track_caller]
 pub const fn duration(text: &str) -> Duration {
-    match values::parse_duration(text) {
+    match parse_duration(text) {
         Ok(duration) => duration,
         Err(wrong) => panic!("{}", wrong),
     }

@@ -6,11 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use guard_collector::Survivors;
 use log::LevelFilter;
 
-use crate::collector::Tee;
+use crate::launch::Tee;
+#[cfg(feature = "postgres")]
+use crate::lock::cluster::{ClusterContention, OnLockLost};
 use crate::lock::{Contention, LockError, remedy};
-use crate::path_template;
+use crate::parse::path_template;
 use crate::run::Guard;
 
 /// Exit code of a run that could not be set up: `EX_CANTCREAT` of sysexits(3).
@@ -50,9 +53,52 @@ pub struct Config {
     pub(crate) wait: Option<Duration>,
     pub(crate) conflict_exit_code: u8,
     pub(crate) stuck_after: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) kill_after: Option<Duration>,
+    pub(crate) survivors: Survivors,
+    pub(crate) status: Option<String>,
+    pub(crate) metrics: Option<String>,
+    pub(crate) on_end: Option<String>,
+    #[cfg(feature = "postgres")]
+    pub(crate) cluster: ClusterConfig,
+}
+
+/// What is said of the cluster lock.
+#[cfg(feature = "postgres")]
+#[derive(Clone)]
+pub(crate) struct ClusterConfig {
+    /// A template, with the lock's name behind `#`; may hold a password.
+    pub(crate) lock: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) on_lost: OnLockLost,
+}
+
+#[cfg(feature = "postgres")]
+impl fmt::Debug for ClusterConfig {
+    /// Without the template: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lock, timeout, on_lost } = self;
+        let lock = lock.as_ref().map(|_| format_args!("…"));
+        f.debug_struct("ClusterConfig")
+            .field("lock", &lock)
+            .field("timeout", timeout)
+            .field("on_lost", on_lost)
+            .finish()
+    }
+}
+
+/// The files of a run, their templates filled in.
+pub(crate) struct Paths {
+    pub(crate) lock: PathBuf,
+    pub(crate) log: PathBuf,
+    pub(crate) status: Option<PathBuf>,
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 impl Config {
+    /// From SIGTERM to SIGKILL, unless [`Config::kill_after`] says otherwise.
+    pub(crate) const KILL_AFTER: Duration = Duration::from_secs(30);
+
     /// The most backups a log can have.
     pub const MAX_BACKUPS: u16 = 999;
 
@@ -72,6 +118,14 @@ impl Config {
             wait: None,
             conflict_exit_code: 0,
             stuck_after: None,
+            timeout: None,
+            kill_after: None,
+            survivors: Survivors::Hold,
+            status: None,
+            metrics: None,
+            on_end: None,
+            #[cfg(feature = "postgres")]
+            cluster: ClusterConfig { lock: None, timeout: Duration::from_secs(15), on_lost: OnLockLost::Stop },
         }
     }
 
@@ -135,6 +189,81 @@ impl Config {
         self
     }
 
+    /// A run that takes longer, by the monotonic clock, is ended together with its processes: SIGTERM, and SIGKILL
+    /// [`Config::kill_after`] later. More than zero. Default: it may take as long as it likes.
+    ///
+    /// Its processes are its descendants at that moment, and whoever was started since and holds a captured stream open. One
+    /// that has given up both is beyond reach.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How long processes have to end after SIGTERM, before SIGKILL. With [`Config::timeout`] or [`Survivors::Kill`] only;
+    /// alone it is an error at the start. Default: 30 s.
+    pub fn kill_after(mut self, grace: Duration) -> Self {
+        self.kill_after = Some(grace);
+        self
+    }
+
+    /// What becomes of the processes that a run leaves when it dies: of a signal, of its timeout, of an abort. Those of a run
+    /// that ends well live on. Default: [`Survivors::Hold`].
+    pub fn survivors(mut self, survivors: Survivors) -> Self {
+        self.survivors = survivors;
+        self
+    }
+
+    /// The path template of a JSON file that says whether the run goes on, how it ended, and when one last succeeded;
+    /// replaced as a whole at the start and at the end, also where the run was killed. Default: none.
+    pub fn status(mut self, path: impl Into<String>) -> Self {
+        self.status = Some(path.into());
+        self
+    }
+
+    /// The path template of the same for Prometheus, read by `node_exporter`'s textfile collector: its name must end in
+    /// `.prom`. Default: none.
+    pub fn metrics(mut self, path: impl Into<String>) -> Self {
+        self.metrics = Some(path.into());
+        self
+    }
+
+    /// A command for `/bin/sh -c`, run once log, status and metrics say how the run ended and the lock is free, also where
+    /// the run was killed. Default: none. The attribute's documentation says what it is told, and what it may do.
+    pub fn on_end(mut self, command: impl Into<String>) -> Self {
+        self.on_end = Some(command.into());
+        self
+    }
+
+    /// A second lock, beyond this machine: held by PostgreSQL as long as this run's connection to it lives. A template
+    /// of a URL by libpq's rules (`"${DATABASE_URL}"`, `postgres://USER@HOST/DATABASE?sslmode=verify-full`), and behind
+    /// `#` the lock's name; without, that is the lock file's name without its ending. `$VAR`, `${VAR}`,
+    /// `${VAR:-default}` are filled in at the start, `$$` is a dollar. Default: none.
+    ///
+    /// ```no_run
+    /// use guard_runtime::Config;
+    /// let config = Config::new("/run/lock/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
+    /// ```
+    #[cfg(feature = "postgres")]
+    pub fn cluster_lock(mut self, url: impl Into<String>) -> Self {
+        self.cluster.lock = Some(url.into());
+        self
+    }
+
+    /// How long the connection that holds the cluster lock may be silent: 3 s or more; less is an error at the start.
+    /// Default: 15 s. The lock counts as lost after 2/3 of it, and the server gives a silent connection up after 4/3.
+    #[cfg(feature = "postgres")]
+    pub fn cluster_timeout(mut self, silence: Duration) -> Self {
+        self.cluster.timeout = silence;
+        self
+    }
+
+    /// What becomes of the run when the cluster lock is lost. Default: [`OnLockLost::Stop`].
+    #[cfg(feature = "postgres")]
+    pub fn on_lock_lost(mut self, what: OnLockLost) -> Self {
+        self.cluster.on_lost = what;
+        self
+    }
+
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
@@ -145,11 +274,22 @@ impl Config {
     }
 
     /// Fills the templates in.
-    pub(crate) fn paths(&self) -> Result<(PathBuf, PathBuf), StartError> {
+    pub(crate) fn paths(&self) -> Result<Paths, StartError> {
         if self.backups > Self::MAX_BACKUPS || self.max_size == 0 {
             let Self { backups, max_size, .. } = self;
             let what = format!("backups must be 0 to 999 (it is {backups}), max_size at least 1 (it is {max_size})");
             return Err(StartError::Argument { what });
+        }
+        #[cfg(feature = "postgres")]
+        if let Err(what) = check_cluster_timeout(self.cluster.timeout) {
+            return Err(StartError::Argument { what: what.into() });
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Err(StartError::Argument { what: "timeout must be more than zero".into() });
+        }
+        if self.kill_after.is_some() && self.timeout.is_none() && self.survivors != Survivors::Kill {
+            let what = "kill_after says how long SIGTERM has; give it together with timeout or survivors = \"kill\"";
+            return Err(StartError::Argument { what: what.into() });
         }
         let expand = |name: &str, template: &str| {
             let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };
@@ -166,8 +306,55 @@ impl Config {
             );
             return Err(StartError::Argument { what });
         }
-        Ok((lock, log))
+        let optional = |name, template: &Option<String>| {
+            let Some(template) = template else { return Ok(None) };
+            let path = expand(name, template)?;
+            if names_the_log(&resolved(&path), &resolved(&log)) || resolved(&path) == resolved(&lock) {
+                let what = format!(
+                    "{name} = {}: names the lock, the log or a backup; give it a file of its own",
+                    path.display()
+                );
+                return Err(StartError::Argument { what });
+            }
+            Ok(Some(path))
+        };
+        let (status, metrics) = (optional("status", &self.status)?, optional("metrics", &self.metrics)?);
+        if let Some(path) = metrics.as_ref().filter(|path| path.extension().is_none_or(|ending| ending != "prom")) {
+            let what = format!("metrics = {}: node_exporter reads files whose name ends in .prom", path.display());
+            return Err(StartError::Argument { what });
+        }
+        Ok(Paths { lock, log, status, metrics })
     }
+
+    /// The cluster lock's connection and name. No error prints a part of the template.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn cluster_place(&self, lock: &Path) -> Result<Option<(String, String)>, StartError> {
+        let Some(template) = &self.cluster.lock else { return Ok(None) };
+        let wrong = |what: String| StartError::Argument { what: format!("cluster_lock: {what}") };
+        let filled = path_template::fill(template, |name| std::env::var_os(name)).map_err(wrong)?;
+        let filled = filled.into_string().map_err(|_| wrong("what its variables hold is not UTF-8".into()))?;
+        let (connection, name) = crate::lock::cluster::split_name(&filled).map_err(wrong)?;
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => lock.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        Ok(Some((connection.to_owned(), name)))
+    }
+}
+
+/// Checks `cluster_timeout`. `const`, so that a mistake in a literal is a compile error.
+///
+/// # Errors
+/// A text that says what would be right.
+#[cfg(feature = "postgres")]
+pub(crate) const fn check_cluster_timeout(silence: Duration) -> Result<(), &'static str> {
+    if silence.as_millis() < 3_000 {
+        return Err("cluster_timeout is shorter than 3s: a network that hesitates for a second would end the run");
+    }
+    if silence.as_secs() > 86_400 {
+        return Err("cluster_timeout is longer than a day");
+    }
+    Ok(())
 }
 
 /// Whether `lock` is `log` or `log.N`.
@@ -204,6 +391,22 @@ pub enum StartError {
         /// How long a run may take.
         limit: Duration,
     },
+    /// Another run holds the cluster lock, on this or another machine. The log has a line that says so.
+    #[cfg(feature = "postgres")]
+    #[non_exhaustive]
+    HeldInCluster {
+        /// Who holds it.
+        contention: ClusterContention,
+        /// [`Config::stuck_after`], where the holder has been connected for longer.
+        longer_than: Option<Duration>,
+    },
+    /// The cluster lock could not be tried: no connection, no login, no server that can hold it.
+    #[cfg(feature = "postgres")]
+    #[non_exhaustive]
+    Cluster {
+        /// What was wrong, and what to do; no password.
+        what: String,
+    },
     /// Another run is active in this process: one after the other works, one inside or beside the other does not.
     Active,
     /// A path template or a number cannot be used.
@@ -222,6 +425,16 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file of `status` or `metrics` cannot be used.
+    #[non_exhaustive]
+    Report {
+        /// Which of the two.
+        argument: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused a process, a pipe or a descriptor: a run fails closed rather than run unlogged.
     Capture(io::Error),
 }
@@ -233,8 +446,23 @@ impl StartError {
         match self {
             Self::Held(_) => conflict,
             Self::Stuck { .. } => HOLDER_STUCK,
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { longer_than: None, .. } => conflict,
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { .. } => HOLDER_STUCK,
             _ => SETUP_FAILED,
         }
+    }
+}
+
+impl StartError {
+    /// The run was not to be, or its lock's server was not to be had: the log says so too.
+    pub(crate) fn is_skip(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if matches!(self, Self::HeldInCluster { .. } | Self::Cluster { .. }) {
+            return true;
+        }
+        matches!(self, Self::Held(_) | Self::Stuck { .. })
     }
 }
 
@@ -247,11 +475,32 @@ impl fmt::Display for StartError {
             }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { contention, longer_than: None } => write!(f, "run skipped: {contention}"),
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { contention, longer_than: Some(limit) } => {
+                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: look after it")
+            }
+            #[cfg(feature = "postgres")]
+            Self::Cluster { what } => f.write_str(what),
             Self::Lock(error) => error.fmt(f),
             Self::Log { path, source } => {
                 write!(f, "cannot open the log {}: {source}; {}", path.display(), remedy(source))
             }
-            Self::Capture(source) => write!(f, "cannot start the log's collector: {source}; {}", remedy(source)),
+            Self::Report { argument, path, source } => {
+                write!(f, "cannot use the {argument} file {}: {source}; {}", path.display(), remedy(source))
+            }
+            Self::Capture(source) => {
+                let remedy = match source.raw_os_error() {
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN) => {
+                        "raise the limit that was reached"
+                    }
+                    _ => {
+                        "it needs pipes and processes of its own: allow them where a sandbox or a container forbids them"
+                    }
+                };
+                write!(f, "cannot start the log's collector: {source}; {remedy}")
+            }
         }
     }
 }
@@ -259,9 +508,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Log { source, .. } | Self::Capture(source) => Some(source),
+            Self::Log { source, .. } | Self::Report { source, .. } | Self::Capture(source) => Some(source),
             Self::Lock(error) => Some(error),
-            Self::Held(_) | Self::Stuck { .. } | Self::Active | Self::Argument { .. } => None,
+            _ => None,
         }
     }
 }

@@ -4,38 +4,60 @@
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
 #[cfg(unix)]
-mod collector;
+mod cluster_arguments;
 #[cfg(unix)]
 mod config;
 #[cfg(unix)]
+mod descriptor;
+#[cfg(unix)]
+mod environment;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
-mod frame;
+mod launch;
+#[cfg(unix)]
+mod link;
 #[cfg(unix)]
 mod lock;
+#[cfg(unix)]
+mod locks;
+#[cfg(unix)]
+mod log_open;
 #[cfg(unix)]
 mod logger;
 #[cfg(unix)]
 mod outcome;
 #[cfg(unix)]
-mod path_template;
+mod parse;
+#[cfg(unix)]
+mod pid_one;
+#[cfg(unix)]
+mod pty;
+#[cfg(unix)]
+mod region;
 #[cfg(unix)]
 mod run;
 #[cfg(unix)]
-mod values;
+mod usage;
+#[cfg(unix)]
+mod verdict;
 
 #[cfg(unix)]
-pub use collector::Tee;
-#[cfg(unix)]
 pub use config::{Config, StartError};
+#[cfg(unix)]
+pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 #[cfg(unix)]
-pub use lock::{Contention, Holder, LockError, PipelineLock};
+pub use launch::Tee;
+#[cfg(all(unix, feature = "postgres"))]
+pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
+#[cfg(unix)]
+pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
+#[cfg(unix)]
+pub use parse::{parse_duration, parse_level, parse_size};
 #[cfg(unix)]
 pub use run::{Guard, Outcome};
-#[cfg(unix)]
-pub use values::{parse_duration, parse_level, parse_size};
 
 #[doc(hidden)]
 #[cfg(unix)]

@@ -11,8 +11,10 @@ use env_filter::Filter;
 use log::{LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 
-use crate::collector::{self, FrameWriter};
-use crate::frame::{Frame, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, write_header};
+use guard_collector::now;
+use guard_collector::protocol::{self, HEADER, MAX_FRAME, MAX_TEXT, Nonce, Severity, header};
+
+use crate::link::FrameWriter;
 
 /// The way to the collector. There while a run is active.
 static CHANNEL: RwLock<Option<Channel>> = RwLock::new(None);
@@ -89,7 +91,7 @@ pub(crate) fn note(severity: Severity, text: &str) {
         let mut frame = vec![0; HEADER];
         frame.extend_from_slice(b"guard_runtime: ");
         frame.extend_from_slice(text.as_bytes());
-        send_record(channel, &mut frame, severity, false, collector::now());
+        send_record(channel, &mut frame, severity, false, now());
     });
 }
 
@@ -111,7 +113,7 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let time = collector::now();
+        let time = now();
         let mut frame = formatted(record);
         with_channel(|channel| {
             let console = record.level() <= channel.levels.console;
@@ -211,25 +213,28 @@ impl Write for Gather {
 fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, console: bool, time: u64) {
     /// The frames of a long record follow one another.
     static LONG: Mutex<()> = Mutex::new(());
-    let record = |text, further, more| Frame::Record { severity, console, further, more, time, text };
+    let header = |text: &[u8], continuation, more| {
+        header(&channel.nonce, &protocol::Record { severity, console, continuation, more, time, text })
+    };
     frame.pop_if(|last| *last == b'\n');
-    let (header, text) = frame.split_at_mut(HEADER);
+    let text = &frame[HEADER..];
     if text.len() <= MAX_TEXT {
-        write_header(header, &channel.nonce, &record(text, false, false));
+        let header = header(text, false, false);
+        frame[..HEADER].copy_from_slice(&header);
         let _ = channel.writer.send(frame);
         return;
     }
     let _long = LONG.lock().unwrap_or_else(PoisonError::into_inner);
     let mut pieces = text.chunks(MAX_TEXT).peekable();
     let mut buffer = [0; MAX_FRAME];
-    let mut further = false;
+    let mut continuation = false;
     while let Some(piece) = pieces.next() {
-        write_header(&mut buffer, &channel.nonce, &record(piece, further, pieces.peek().is_some()));
+        buffer[..HEADER].copy_from_slice(&header(piece, continuation, pieces.peek().is_some()));
         buffer[HEADER..HEADER + piece.len()].copy_from_slice(piece);
         if channel.writer.send(&buffer[..HEADER + piece.len()]).is_err() {
             break;
         }
-        further = true;
+        continuation = true;
     }
 }
 

@@ -1,16 +1,25 @@
 //! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
 
+use std::ffi::CString;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use crate::collector::{self, FrameWriter, Link, LogFile, Tee};
-use crate::config::{Config, StartError};
-use crate::frame::{Nonce, Severity};
-use crate::lock::{Contention, LockError, PipelineLock};
+use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
+use guard_collector::{Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, Usage, now, record_line};
+
+use crate::config::{Config, Paths, StartError};
+use crate::launch::{Tee, Terms, launch};
+use crate::link::{FrameWriter, Link};
+use crate::lock;
+use crate::locks::Locks;
+use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
+use crate::usage::{Meter, max_memory};
+use crate::verdict::Plan;
 
 /// How long another thread's hold of standard output is waited for at the end.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
@@ -19,9 +28,6 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 /// A run is active, or being started.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
-/// The error in a closing line is cut there: the line then fits into the control pipe at once, and a collector that dies
-/// over it leaves nobody waiting for a reader of the rest.
-const LONGEST_ERROR: usize = 32 * 1024;
 
 /// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
 /// at the fork.
@@ -29,10 +35,10 @@ static PID: AtomicU32 = AtomicU32::new(0);
 
 struct Run {
     number: u64,
-    nonce: Nonce,
     started: Instant,
+    meter: Meter,
     link: Link,
-    lock: PipelineLock,
+    lock: Locks,
 }
 
 /// An active run. It ends when this is dropped: the log's closing line says that the run finished, or that it panicked
@@ -87,57 +93,69 @@ enum Ending {
     Returned(Outcome),
     Panicked,
     Dropped,
-    Exited,
+    /// By `exit`, with that code, where the C library tells it.
+    Exited(Option<i32>),
 }
 
 pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
-    let (lock_path, log_path) = config.paths()?;
+    let paths = config.paths()?;
     if CLAIMED.swap(true, Ordering::AcqRel) {
         return Err(StartError::Active);
     }
-    let result = start_claimed(config, &lock_path, &log_path);
+    let result = start_claimed(config, &paths);
     if result.is_err() {
         CLAIMED.store(false, Ordering::Release);
     }
     result
 }
 
-fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<Guard, StartError> {
+fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let open_log = || {
-        LogFile::open(log_path, config.max_size, u32::from(config.backups))
+    let (lock_path, log_path) = (&*paths.lock, &*paths.log);
+    let open = || {
+        open_log(log_path, config.max_size, config.backups)
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
-    let lock = match acquire(config, lock_path) {
+    let lock = match Locks::acquire(config, lock_path) {
         Ok(lock) => lock,
         Err(error) => {
-            if matches!(error, StartError::Held(_) | StartError::Stuck { .. })
+            if error.is_skip()
                 // Best effort: the skip is told on stderr whatever becomes of this.
-                && let Ok(mut log) = open_log()
+                && let Ok(mut log) = open()
             {
-                let text = format!("guard_runtime: {error}");
-                log.append(&collector::line(&text, Severity::Warn, collector::now()));
+                append_line(&mut log, &format!("guard_runtime: {error}"));
             }
             return Err(error);
         }
     };
-    let log = open_log()?;
-    let nonce = Nonce::draw();
+    let log = open()?;
+    let plan = Plan::new(config, paths)?;
+    let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
     flush_buffers();
-    let link = collector::start(log, config.tee, nonce).map_err(StartError::Capture)?;
+    let lock_name = CString::new(lock_path.as_os_str().as_bytes()).unwrap_or_default();
+    let record = lock::common_record();
+    let terms = Terms {
+        timeout: config.timeout,
+        kill_after: config.kill_after.unwrap_or(Config::KILL_AFTER),
+        survivors: config.survivors,
+        lock: &lock_name,
+        record: record.as_bytes(),
+    };
+    let link = launch(log, config.tee, nonce, &terms, plan).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
-    let started = Instant::now();
+    let (started, meter) = (Instant::now(), Meter::start());
     let writer = match capture(&link) {
         Ok(writer) => writer,
         Err(error) => {
             let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
-            link.finish(&nonce, &closing_line(&Ending::Returned(why), started.elapsed()));
+            link.finish(&closing_line(&Ending::Returned(why), started.elapsed(), meter), || {});
             return Err(StartError::Capture(error));
         }
     };
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
-    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, nonce, started, link, lock };
+    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
+    let shown = run.lock.shown();
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
@@ -150,7 +168,7 @@ fn start_claimed(config: &Config, lock_path: &Path, log_path: &Path) -> Result<G
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
-    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{logger}", lock_path.display()));
+    logger::note(Severity::Info, &format!("run started: pid {pid}, {shown}{logger}"));
     if let Some(error) = no_terminal {
         let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
         logger::note(Severity::Warn, &text);
@@ -170,26 +188,6 @@ fn capture(link: &Link) -> std::io::Result<FrameWriter> {
     Ok(writer)
 }
 
-fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
-    let announce = |contention: &Contention| {
-        let patience = config.wait.unwrap_or_default();
-        let _ = std::io::stderr().write_all(format!("{contention}; waiting up to {patience:?} for it\n").as_bytes());
-    };
-    let result = match config.wait {
-        None => PipelineLock::acquire(path),
-        Some(patience) => PipelineLock::acquire_within(path, patience, announce),
-    };
-    result.map_err(|error| match (error, config.stuck_after) {
-        (LockError::Held(contention), Some(limit))
-            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit) =>
-        {
-            StartError::Stuck { contention, limit }
-        }
-        (LockError::Held(contention), _) => StartError::Held(contention),
-        (error, _) => StartError::Lock(error),
-    })
-}
-
 /// Ends the run of that number, or whichever is active.
 fn end(number: Option<u64>, ending: &Ending) {
     if PID.load(Ordering::Acquire) != std::process::id() {
@@ -197,38 +195,80 @@ fn end(number: Option<u64>, ending: &Ending) {
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
+    run.lock.returned();
     flush_buffers();
     logger::close();
-    run.link.finish(&run.nonce, &closing_line(ending, run.started.elapsed()));
-    drop(run.lock);
+    let Run { started, meter, link, lock, .. } = run;
+    link.finish(&closing_line(ending, started.elapsed(), meter), || drop(lock));
     drop(active);
     CLAIMED.store(false, Ordering::Release);
 }
 
-/// As the collector reads it: a severity, the text, a NUL.
-fn closing_line(ending: &Ending, elapsed: Duration) -> Vec<u8> {
-    let elapsed = format_args!("{:.3}s", elapsed.as_secs_f64()).to_string();
-    let (severity, text) = match ending {
-        Ending::Returned(Outcome::Finished) => (Severity::Info, format!("run finished in {elapsed}")),
-        Ending::Returned(Outcome::Failed(None)) => (Severity::Error, format!("run failed in {elapsed}")),
+/// One line of the log by itself, of a program that did not become a run.
+fn append_line(log: &mut LogFile, text: &str) {
+    let mut room = vec![0; LINE_CAPACITY];
+    let mut batch = Batch::new(&mut room);
+    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), Severity::Warn, &mut batch);
+    log.append(batch.lines());
+}
+
+/// `RandomState` is keyed by the system's randomness; two hashers make 16 bytes without a further dependency.
+fn draw_nonce() -> Nonce {
+    let mut random = [0; 16];
+    for (half, word) in random.chunks_exact_mut(8).zip(0_u64..) {
+        half.copy_from_slice(&RandomState::new().hash_one(word).to_ne_bytes());
+    }
+    Nonce::new(random)
+}
+
+/// As the collector reads it (see the protocol).
+fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
+    let usage = max_memory().map(|max_memory| Usage { processor: meter.processor(), max_memory });
+    let cost = usage.map(|usage| format!(" {usage}")).unwrap_or_default();
+    let took = format!("{:.3}s{cost}", elapsed.as_secs_f64());
+    let (severity, state, front, reason) = match ending {
+        Ending::Returned(Outcome::Finished) => {
+            (Severity::Info, RunState::Succeeded, format!("run finished in {took}"), "")
+        }
+        Ending::Returned(Outcome::Failed(None)) => {
+            (Severity::Error, RunState::Failed, format!("run failed in {took}"), "")
+        }
         Ending::Returned(Outcome::Failed(Some(why))) => {
-            let mut end = LONGEST_ERROR.min(why.len());
-            while !why.is_char_boundary(end) {
-                end -= 1;
-            }
-            let (why, cut) = (&why[..end], if end < why.len() { "…" } else { "" });
-            (Severity::Error, format!("run failed in {elapsed}: {why}{cut}"))
+            (Severity::Error, RunState::Failed, format!("run failed in {took}: "), why.as_str())
         }
-        Ending::Panicked => (Severity::Error, format!("run panicked in {elapsed}")),
+        Ending::Panicked => (Severity::Error, RunState::Panicked, format!("run panicked in {took}"), ""),
         Ending::Dropped => {
-            (Severity::Warn, format!("run dropped after {elapsed}: its future was dropped before it was done"))
+            let reason = "its future was dropped before it was done";
+            (Severity::Warn, RunState::Dropped, format!("run dropped after {took}: "), reason)
         }
-        Ending::Exited => (Severity::Warn, format!("run ended by process::exit after {elapsed}")),
+        Ending::Exited(None) => {
+            (Severity::Warn, RunState::Exited, format!("run ended by process::exit after {took}"), "")
+        }
+        Ending::Exited(Some(0)) => {
+            (Severity::Info, RunState::Succeeded, format!("run ended by process::exit(0) after {took}"), "")
+        }
+        Ending::Exited(Some(code)) => {
+            (Severity::Error, RunState::Exited, format!("run ended by process::exit({code}) after {took}"), "")
+        }
     };
+    let mut end = LONGEST_ERROR.min(reason.len());
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (reason, cut) = (&reason[..end], if end < reason.len() { "…" } else { "" });
+    let text = format!("guard_runtime: {front}{reason}{cut}");
+    let exit_code = match ending {
+        Ending::Exited(code) => *code,
+        Ending::Returned(Outcome::Failed(Some(why))) => {
+            why.strip_prefix("exit code ").and_then(|code| code.parse().ok())
+        }
+        _ => None,
+    };
+    let detail = text.len() - reason.len() - cut.len();
+    let told = Told { state, exit_code, elapsed: Seconds(elapsed.as_micros() as u64), usage, detail };
     let mut line = vec![severity as u8];
-    line.extend_from_slice(b"guard_runtime: ");
-    line.extend(text.bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
-    line.push(0);
+    line.extend(format!("{told}{text}").bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
+    line.push(END_OF_CLOSING_LINE);
     line
 }
 
@@ -276,14 +316,35 @@ fn is_single_threaded() -> bool {
 /// Ends the run where the process ends by `exit`. Once a process.
 #[allow(unsafe_code)]
 fn end_at_exit() {
-    extern "C" fn at_exit() {
-        end(None, &Ending::Exited);
-    }
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the handler is a plain function that lives as long as the process.
-        unsafe { libc::atexit(at_exit) };
-    });
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            /// As atexit(3), and it tells the code.
+            fn on_exit(
+                function: extern "C" fn(libc::c_int, *mut libc::c_void),
+                argument: *mut libc::c_void,
+            ) -> libc::c_int;
+        }
+        extern "C" fn at_exit(code: libc::c_int, _: *mut libc::c_void) {
+            // Of which a parent sees the last byte.
+            end(None, &Ending::Exited(Some(code & 0xff)));
+        }
+        ONCE.call_once(|| {
+            // SAFETY: the handler is a plain function that lives as long as the process.
+            unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+        });
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        extern "C" fn at_exit() {
+            end(None, &Ending::Exited(None));
+        }
+        ONCE.call_once(|| {
+            // SAFETY: as above.
+            unsafe { libc::atexit(at_exit) };
+        });
+    }
 }
 
 #[cfg(test)]
@@ -294,9 +355,12 @@ mod tests {
     fn a_long_error_is_cut_between_two_letters() {
         // An odd number of bytes in front of letters of two.
         let why = "x".to_owned() + &"é".repeat(LONGEST_ERROR);
-        let line = closing_line(&Ending::Returned(Outcome::Failed(Some(why))), Duration::from_millis(1500));
-        let line = std::str::from_utf8(&line[1..]).unwrap();
-        let kept = line.strip_prefix("guard_runtime: run failed in 1.500s: x").unwrap().strip_suffix("…\0").unwrap();
+        let line =
+            closing_line(&Ending::Returned(Outcome::Failed(Some(why))), Duration::from_millis(1500), Meter::start());
+        let (told, text, reason) = Told::parse(&line[1..line.len() - 1]).unwrap();
+        assert_eq!((told.state, told.elapsed), (RunState::Failed, Seconds(1_500_000)));
+        assert!(text.starts_with(b"guard_runtime: run failed in 1.500s (0.") && text.ends_with(reason));
+        let kept = std::str::from_utf8(reason).unwrap().strip_prefix("x").unwrap().strip_suffix("…").unwrap();
         assert_eq!(kept, "é".repeat(LONGEST_ERROR / 2 - 1));
     }
 }

@@ -1,6 +1,11 @@
 //! Starts the program under test in a directory of its own and reads what it left there.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+#[cfg(feature = "postgres")]
+pub mod cluster;
+pub mod log_line;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod terminal;
 
 use std::fs;
@@ -14,11 +19,11 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A directory with the lock, the log and everything else of one test.
-pub struct Place {
+pub struct TestEnv {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl TestEnv {
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
@@ -81,7 +86,8 @@ impl Place {
 
     /// Waits for the closing line, which the collector may write after its run is gone.
     pub fn closing_line(&self) -> String {
-        let closing = |text: &str| text.lines().filter(|line| is_closing(line)).map(str::to_owned).collect::<Vec<_>>();
+        let closing =
+            |text: &str| text.lines().filter(|line| log_line::is_closing(line)).map(str::to_owned).collect::<Vec<_>>();
         wait_for("the closing line", || !closing(&self.log_text()).is_empty());
         let lines = closing(&self.log_text());
         assert_eq!(lines.len(), 1, "exactly one closing line: {lines:?}");
@@ -93,8 +99,8 @@ impl Place {
     pub fn entries(&self) -> Vec<String> {
         self.log_text()
             .lines()
-            .filter(|line| !line.contains("] guard_runtime: ") && !line.starts_with("    "))
-            .filter_map(|line| line.get(36..).map(str::to_owned))
+            .filter(|line| !log_line::is_ours(line) && !line.starts_with("    "))
+            .filter_map(|line| log_line::text(line).map(str::to_owned))
             .collect()
     }
 
@@ -119,16 +125,10 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestEnv {
     fn drop(&mut self) {
         assert!(std::thread::panicking() || !self.path("allocated").exists(), "a helper process allocated or freed");
     }
-}
-
-fn is_closing(line: &str) -> bool {
-    ["finished in", "failed in", "panicked in", "ended", "dropped"]
-        .iter()
-        .any(|how| line.get(36..).is_some_and(|text| text.starts_with(&format!("guard_runtime: run {how}"))))
 }
 
 pub fn is_root() -> bool {
@@ -143,6 +143,14 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// The names that the helper processes give themselves: the one that reads and writes, and the one that takes over.
+pub const COLLECTOR: &str = "guard-collector";
+pub const STANDBY: &str = "guard-standby";
+/// What the log says when the second has taken over, when it was killed itself and replaced, and when there is none.
+pub const TAKEN_OVER: &str = "was killed; its standby took over, at most one batch is missing here";
+pub const STANDBY_REPLACED: &str = "the collector's standby was killed; nothing is missing";
+pub const NO_STANDBY: &str = "the collector has no standby";
 
 /// The helper processes of a run: its children by the names they have given themselves.
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
@@ -182,10 +190,10 @@ pub fn kill(pid: u32, signal: i32) -> bool {
 
 /// Waits until a run that counts its lines stands still, having printed more than so many: nobody reads its console. Returns
 /// how many.
-pub fn stands_still(place: &Place, least: u64) -> u64 {
+pub fn stands_still(env: &TestEnv, least: u64) -> u64 {
     let mut before = 0;
     wait_for("the run to be slowed down", || {
-        let printed = place.counters().iter().sum();
+        let printed = env.counters().iter().sum();
         std::thread::sleep(Duration::from_millis(50));
         std::mem::replace(&mut before, printed) == printed && printed > least
     });
@@ -250,14 +258,14 @@ pub fn before_exec(command: &mut Command, action: impl Fn() + Send + Sync + 'sta
 }
 
 /// The numbers of `flood` and its like, of whole lines only.
-pub fn logged(place: &Place) -> Vec<u64> {
+pub fn logged(env: &TestEnv) -> Vec<u64> {
     let number = |entry: &String| entry.strip_prefix("line ")?.get(..8)?.parse().ok();
-    place.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))).filter_map(number).collect()
+    env.entries().iter().filter(|entry| entry.ends_with(&"x".repeat(75))).filter_map(number).collect()
 }
 
 /// Every line that `count` says it printed is in the log, each thread's in order and without a gap; returns how many.
-pub fn assert_counted(place: &Place, entries: &[String]) -> u64 {
-    let (mut logged, counters) = ([0; 64], place.counters());
+pub fn assert_counted(env: &TestEnv, entries: &[String]) -> u64 {
+    let (mut logged, counters) = ([0; 64], env.counters());
     // On a terminal, a line that was being written at the kill is cut.
     for entry in entries.iter().filter(|entry| entry.ends_with(&"x".repeat(75))) {
         let mut words = entry.split(' ');
@@ -273,8 +281,8 @@ pub fn assert_counted(place: &Place, entries: &[String]) -> u64 {
 }
 
 /// How many lines `flood_on` says it printed.
-pub fn printed(place: &Place) -> u64 {
-    let log = place.log_text();
+pub fn printed(env: &TestEnv) -> u64 {
+    let log = env.log_text();
     let (_, said) = log.rsplit_once("] printed ").expect("its last line");
     said.split(' ').next().unwrap().parse().unwrap()
 }

@@ -1,0 +1,61 @@
+//! The write ends of the streams, held while the run lives. `O_NONBLOCK` belongs to a description, which all of the run's
+//! processes share: one that sets it (ssh, node, asyncio) would cost the others what they print.
+//!
+//! A stream ends when nobody holds its write end, so no standby may have a copy, however late it gets to run. A fork would
+//! give it one: so the ends lie in the queue of a socket, out of which the collector takes copies after the fork.
+
+use rustix::fd::{BorrowedFd, OwnedFd};
+
+use crate::sys;
+
+/// Descriptions that lead into the run's streams.
+pub struct HeldEnds {
+    /// `None` where no socket can be had: then `O_NONBLOCK` stays as the run's processes set it.
+    queue: Option<OwnedFd>,
+    /// The collector's copies.
+    copies: sys::Ends,
+}
+
+impl HeldEnds {
+    /// Of the streams' write ends, at most two.
+    pub fn new(ends: &[BorrowedFd<'_>]) -> Self {
+        Self { queue: sys::queue_of(ends), copies: [None, None] }
+    }
+
+    /// For the collector to keep.
+    pub(crate) fn queue(&self) -> Option<&OwnedFd> {
+        self.queue.as_ref()
+    }
+
+    /// Copies them out of the queue.
+    pub(crate) fn take_copies(&mut self) {
+        self.copies = self.queue.as_ref().map_or([None, None], |queue| sys::ends_in(queue, sys::Look::Copy));
+    }
+
+    /// Before a fork.
+    pub(crate) fn drop_copies(&mut self) {
+        self.copies = [None, None];
+    }
+
+    /// The run has written its last: the end of the streams is to be seen.
+    pub(crate) fn release(&mut self) {
+        self.copies = [None, None];
+        if let Some(queue) = self.queue.take() {
+            // Out of the queue itself, of which the standby has a copy.
+            drop(sys::ends_in(&queue, sys::Look::Remove));
+        }
+    }
+
+    /// Whoever writes waits for room, as for a file. Before each read: a writer looks at the flag when it finds the pipe
+    /// full. `FIONBIO` changes no other flag, so it undoes nobody's `F_SETFL`.
+    pub(crate) fn make_blocking(&self) {
+        for end in self.copies.iter().flatten() {
+            let _ = rustix::io::ioctl_fionbio(end, false);
+        }
+    }
+
+    /// There is something to be made blocking.
+    pub(crate) fn has_copies(&self) -> bool {
+        self.copies.iter().any(Option::is_some)
+    }
+}

@@ -1,0 +1,490 @@
+//! The collector's loop: wait for something to happen, tell the state of it, do what the new state asks for.
+
+use core::mem;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::io::Errno;
+
+use crate::blocking::HeldEnds;
+use crate::family::FamilyMemory;
+use crate::journal::Shared;
+use crate::output::Output;
+use crate::process::{self, ExitOnDrop};
+use crate::protocol::{Decoder, Nonce, Reply, Severity};
+use crate::remains::{Limits, Remains};
+use crate::stamp::{self, monotonic};
+use crate::standby::Role;
+use crate::state::{Action, Event, State};
+use crate::status::RunState;
+use crate::stdio::{PerStdio, Stdio};
+use crate::stream::{self, Stream};
+use crate::sys::{self, exit};
+use crate::verdict::Verdict;
+use crate::window_size::follow_resize;
+
+/// Between reads while data keeps coming: batches instead of a wake-up a line.
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+/// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Between looks at whether somebody has made a stream non-blocking, while nothing is read.
+const CLEAR_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// What leads to the run.
+pub struct RunLink {
+    /// The closing line comes through here; its end of file says that the run has written its last.
+    pub control: OwnedFd,
+    /// The collector's replies.
+    pub replies: OwnedFd,
+    /// Tells of the run's death, where the kernel can.
+    pub process: Option<OwnedFd>,
+    /// A run that is PID 1 ends on a byte of this: no signal would end it.
+    pub end_request: Option<OwnedFd>,
+}
+
+/// What a collector is made of.
+pub struct Parts {
+    /// What is read.
+    pub streams: PerStdio<Option<Stream>>,
+    /// The streams' other ends.
+    pub held_ends: HeldEnds,
+    /// What is written.
+    pub output: Output,
+    /// By which records are told from printed text.
+    pub nonce: &'static Nonce,
+    /// Memory that all helpers share.
+    pub shared: Shared,
+    /// What leads to the run.
+    pub run: RunLink,
+    /// What ends a run that takes too long, and what becomes of its family.
+    pub limits: Limits,
+    /// Memory for that.
+    pub family: FamilyMemory<'static>,
+    /// What tells how the run ended.
+    pub verdict: Verdict,
+}
+
+/// Everything a helper process owns, made before the fork.
+pub struct Collector {
+    streams: PerStdio<Option<Stream>>,
+    pub(crate) held_ends: HeldEnds,
+    pub(crate) output: Output,
+    decoder: Decoder<'static>,
+    pub(crate) state: State,
+    pub(crate) shared: Shared,
+    /// Until the run is let go.
+    pub(crate) run: Option<RunLink>,
+    pub(crate) remains: Remains,
+    /// The one that there is has no copy of the lock.
+    pub(crate) wants_new_standby: bool,
+    started: u64,
+    pub(crate) verdict: Verdict,
+    /// The standby lives as long as somebody reads the other end.
+    pub(crate) standby: Option<OwnedFd>,
+}
+
+/// What a wait has ended with.
+struct Ready {
+    control: PollFlags,
+    run_died: bool,
+    standby_died: bool,
+    streams: PerStdio<bool>,
+}
+
+impl Collector {
+    /// Of a run that is about to start.
+    pub fn new(parts: Parts) -> Self {
+        let (state, started) = (State::Running { control_is_lost: false }, monotonic());
+        let Parts { streams, held_ends, output, nonce, shared, run, limits, family, verdict } = parts;
+        let (run, remains) = (Some(run), Remains::new(limits, family, started));
+        let decoder = Decoder::new(nonce);
+        let (wants_new_standby, standby) = (false, None);
+        Self {
+            streams,
+            held_ends,
+            output,
+            decoder,
+            state,
+            shared,
+            run,
+            remains,
+            wants_new_standby,
+            started,
+            verdict,
+            standby,
+        }
+    }
+
+    /// The first helper's life: it keeps nothing of the run's, answers, and collects.
+    pub(crate) fn start(&mut self, memory: &[core::ops::Range<usize>], stack: usize) -> ! {
+        let _unwinding = ExitOnDrop;
+        self.close_foreign_descriptors();
+        // Before the answer: from then on a signal to the run's process group must not meet us.
+        let _ = rustix::process::setsid();
+        sys::let_go_of_memory(memory, stack);
+        self.reply(Reply::Ready);
+        let mut role = self.fork_standby().unwrap_or(Role::Collector);
+        loop {
+            role = match role {
+                Role::Collector => self.collect(),
+                Role::Standby { pipe, collector } => {
+                    self.stand_by(&pipe, collector);
+                    drop(pipe);
+                    self.take_over(collector).unwrap_or(Role::Collector)
+                }
+            }
+        }
+    }
+
+    fn close_foreign_descriptors(&self) {
+        let mut keep = [-1; 32];
+        let run = self.run.as_ref();
+        let own = [
+            self.stream(Stdio::Out).and_then(Stream::reader),
+            self.stream(Stdio::Err).and_then(Stream::reader),
+            self.held_ends.queue(),
+            run.map(|run| &run.control),
+            run.map(|run| &run.replies),
+            run.and_then(|run| run.process.as_ref()),
+            run.and_then(|run| run.end_request.as_ref()),
+        ];
+        let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
+        for (slot, descriptor) in keep.iter_mut().zip(all) {
+            *slot = descriptor.as_raw_fd();
+        }
+        process::close_all_but(&mut keep);
+    }
+
+    /// Collects until a standby is forked, in which this returns.
+    fn collect(&mut self) -> Role {
+        sys::set_name(c"guard-collector");
+        sys::ask_for_short_slice();
+        self.held_ends.take_copies();
+        // A standby that took over enters the state again that the dead collector was in.
+        self.enter(self.shared.journal.state());
+        self.resume_stage();
+        if matches!(self.state, State::Running { .. }) {
+            self.verdict.start(&mut self.output);
+        }
+        loop {
+            if mem::take(&mut self.wants_new_standby)
+                && let Some(role) = self.renew_standby()
+            {
+                return role;
+            }
+            if !self.output.owes_the_run() {
+                self.on(Event::ConsoleCaughtUp);
+            }
+            if self.state == State::Lingering {
+                self.close_idle_consoles();
+                // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
+                if self.all_streams_ended()
+                    && self.console_is_done()
+                    && self.remains_are_over()
+                    && self.verdict.hook_is_over()
+                {
+                    self.on(Event::NothingLeft);
+                }
+            }
+            let ready = self.wait();
+            self.follow_resizes();
+            if ready.standby_died
+                && let Some(role) = self.replace_standby()
+            {
+                return role;
+            }
+            self.look_at_run(&ready);
+            self.look_after_remains();
+            let (mut read, mut filled) = (false, false);
+            let is_draining = matches!(self.state, State::Draining(_));
+            for stdio in Stdio::ALL {
+                let Self { streams, held_ends, output, decoder, .. } = self;
+                if let Some(stream) = streams.get_mut(stdio)
+                    // A terminal that has nothing more says so only when it is read.
+                    && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
+                {
+                    read = true;
+                    held_ends.make_blocking();
+                    filled |= stream.read(decoder, output);
+                }
+            }
+            if self.verdict.look_at_hook(&mut self.output) {
+                self.on(Event::HookEnded);
+            }
+            self.output.flush();
+            self.tell_standby_of_rotation();
+            if self.streams.iter().flatten().all(Stream::is_drained) {
+                self.on(Event::Drained);
+            }
+            if read && !filled && !is_draining {
+                self.pause();
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event) {
+        if let Some(next) = self.state.next(event) {
+            self.enter(next);
+        }
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.shared.journal.enter(state);
+        for action in state.on_entry() {
+            match action {
+                Action::MeasureStreams => self.streams.iter_mut().flatten().for_each(Stream::measure),
+                Action::WriteClosingLine => {
+                    self.write_closing_line();
+                    self.on(Event::LineStands);
+                }
+                Action::TellVerdict => self.verdict.tell(self.shared.reason(), &mut self.output),
+                Action::AskToUnlock => {
+                    if self.verdict.has_hook() {
+                        self.output.flush();
+                        self.reply(Reply::Stands);
+                    } else {
+                        self.on(Event::NoHook);
+                    }
+                }
+                Action::StartHook => {
+                    if !self.verdict.start_hook(self.shared.reason(), &mut self.output) {
+                        self.on(Event::HookEnded);
+                    }
+                }
+                Action::OweConsole => {
+                    self.output.flush();
+                    self.output.owe_what_waits();
+                }
+                Action::LetGoOfRun => self.let_go_of_run(),
+                Action::Quit => {
+                    self.end_standby();
+                    exit(0);
+                }
+            }
+        }
+    }
+
+    /// Waits for anything to happen.
+    fn wait(&self) -> Ready {
+        let (input, nothing) = (PollFlags::IN, PollFlags::empty());
+        let watches = self.state.watches(self.output.is_backed_up());
+        let run = self.run.as_ref();
+        let stream = |stdio| self.stream(stdio).and_then(Stream::reader).filter(|_| watches.streams);
+        let consoles = self.output.stalled();
+        let [hook_output, hook_end] = self.verdict.hook_descriptors();
+        // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
+        let watched = [
+            (run.map(|run| &run.control).filter(|_| watches.control), input),
+            (run.and_then(|run| run.process.as_ref()).filter(|_| watches.death), input),
+            (self.standby.as_ref(), nothing),
+            (stream(Stdio::Out), input),
+            (stream(Stdio::Err), input),
+            (consoles.out, PollFlags::OUT),
+            (consoles.err, PollFlags::OUT),
+            (hook_output, input),
+            (hook_end, input),
+        ];
+        let mut polled = watched.map(|(descriptor, flags)| match descriptor {
+            Some(descriptor) => PollFd::new(descriptor, flags),
+            // Placeholder: a directory polled for no events never becomes ready.
+            None => PollFd::new(self.output.log_directory(), nothing),
+        });
+        let asks_for_size =
+            self.state.has_run() && self.streams.iter().flatten().any(|stream| stream.terminal().is_some());
+        let timeout = match self.state {
+            State::Draining(_) if watches.streams => Some(AT_ONCE),
+            _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
+            _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
+            _ => None,
+        };
+        if !watches.streams {
+            self.held_ends.make_blocking();
+        }
+        let due = self.remains.next_look(self.shared.journal, self.state);
+        let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
+        let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
+        while poll(&mut polled, timeout.as_ref()) == Err(Errno::INTR) {}
+        let [control, process, standby, out, err, ..] = polled.map(|polled| polled.revents());
+        // The control pipe is not watched while the console stalls, but the run may be dead.
+        let is_dead = |run: &RunLink| {
+            watches.death && !watches.control && run.process.is_none() && stream::has_hung_up(&run.control)
+        };
+        Ready {
+            control,
+            run_died: !process.is_empty() || run.is_some_and(is_dead),
+            standby_died: !standby.is_empty(),
+            streams: PerStdio { out: !out.is_empty(), err: !err.is_empty() },
+        }
+    }
+
+    fn look_at_run(&mut self, ready: &Ready) {
+        if ready.run_died {
+            self.shared.journal.note_death(stamp::now());
+            self.on(Event::RunDied);
+            self.look_at_death();
+        } else if ready.control.contains(PollFlags::IN) {
+            self.on(Event::RunTold);
+        } else if self.state == State::Unlocking && !ready.control.is_empty() {
+            self.on(Event::Unlocked);
+        } else if !ready.control.is_empty() {
+            // Closed without a word. Where nothing else tells of a death, that is one.
+            let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
+            if tells {
+                self.on(Event::ControlLost);
+            } else {
+                self.shared.journal.note_death(stamp::now());
+                self.on(Event::RunDied);
+                self.look_at_death();
+            }
+        }
+    }
+
+    /// Lets data gather, unless the run ends meanwhile.
+    fn pause(&self) {
+        match &self.run {
+            Some(run) if self.state.watches(false).control => {
+                let _ = poll(&mut [PollFd::new(&run.control, PollFlags::IN)], Some(&PAUSE));
+            }
+            _ => sys::sleep(&PAUSE),
+        }
+    }
+
+    /// The program has heard of the change already, and asked too early perhaps: it is told again.
+    fn follow_resizes(&self) {
+        for stream in self.streams.iter().flatten() {
+            if let (Some(ours), Some(real)) = (stream.terminal(), self.output.console(stream.console))
+                && follow_resize(real, ours)
+                && let Some(process) = self.run.as_ref().and_then(|run| run.process.as_ref())
+            {
+                sys::tell_of_resize(process);
+            }
+        }
+    }
+
+    /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
+    fn write_closing_line(&mut self) {
+        self.held_ends.release();
+        let Self { streams, decoder, output, .. } = self;
+        streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
+        self.read_closing_line();
+        let (time, is_first) = self.shared.journal.closing_time(self.output.next_stamp(stamp::now()));
+        let told = self.shared.told();
+        let elapsed = monotonic().saturating_sub(self.started);
+        let dead = self.run.as_ref().filter(|_| self.state.is_dead()).and_then(|run| run.process.as_ref());
+        let timed_out = self.shared.journal.timed_out();
+        let settled = self.verdict.settle(told.as_ref().map(|(_, told, _)| told), dead, elapsed, timed_out);
+        let timeout = self.remains.timeout();
+        match told.filter(|_| settled.was_told) {
+            Some((severity, _, text)) if !timed_out => self.output.closing_line(severity, text, time, is_first),
+            Some((_, _, text)) => {
+                let text =
+                    core::str::from_utf8(text.strip_prefix(b"guard_runtime: ").unwrap_or(text)).unwrap_or_default();
+                let text = format_args!("run timed out after {timeout}: then the {text}");
+                self.output.closing_note(Severity::Error, text, time, is_first);
+            }
+            None if timed_out => {
+                let signal = self.shared.journal.stage_at_death().last_signal();
+                let text = format_args!("run timed out after {timeout}: ended by {signal}");
+                self.output.closing_note(Severity::Error, text, time, is_first);
+            }
+            None => {
+                let (seconds, millis) = (settled.elapsed.0 / 1_000_000, settled.elapsed.0 / 1_000 % 1_000);
+                let is_well = settled.state == RunState::Succeeded;
+                let severity = if is_well { Severity::Warn } else { Severity::Error };
+                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: {settled}");
+                self.output.closing_note(severity, text, time, is_first);
+            }
+        }
+        self.output.flush_log();
+    }
+
+    /// Reads it up to its end; of a run that died in the middle of it, what there is.
+    fn read_closing_line(&mut self) {
+        let Some(run) = &self.run else { return };
+        loop {
+            let (line, is_whole) = self.shared.closing_line();
+            let length = line.len();
+            if is_whole || self.state.is_dead() && stream::look_at(&run.control).is_empty() {
+                return;
+            }
+            match rustix::io::read(&run.control, self.shared.closing.get_mut(length..).unwrap_or_default()) {
+                Err(Errno::INTR) => {}
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Log and console have it all, or nobody is left to wait for the console: answers.
+    fn let_go_of_run(&mut self) {
+        let Self { streams, decoder, output, .. } = self;
+        for stream in streams.iter_mut().flatten().filter(|stream| stream.has_hung_up()) {
+            // There may be a last word all the same: it came between the kernel's looks for input and for writers.
+            stream.read(decoder, output);
+        }
+        self.output.flush();
+        self.name_remains();
+        // From here on the run does not hold its lock, or will not for long.
+        self.shared.journal.note_death(stamp::now());
+        if self.all_streams_ended() && self.remains_are_over() && self.verdict.hook_is_over() {
+            if self.console_is_done() {
+                // Its end overlaps with ours.
+                self.end_standby();
+            }
+            self.reply(Reply::Done);
+        } else {
+            self.reply(Reply::Lingers);
+        }
+        self.run = None;
+        self.verdict.release();
+    }
+
+    fn reply(&self, reply: Reply) {
+        if let Some(run) = &self.run {
+            let _ = rustix::io::write(&run.replies, &[reply as u8]);
+        }
+    }
+
+    /// Whoever reads what the run printed is to see its end, whatever a child of the run does with the other stream. (Records
+    /// that a forked child logs after that are in the log alone.)
+    fn close_idle_consoles(&mut self) {
+        for console in Stdio::ALL {
+            let feeds =
+                |stream: &Stream| stream.reader().is_some() && self.output.console_of(stream.console) == console;
+            if self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
+                self.output.close_console(console);
+                self.shared.journal.note_shown(console);
+                self.tell_standby_of_shown();
+            }
+        }
+    }
+
+    pub(crate) fn stream(&self, stdio: Stdio) -> Option<&Stream> {
+        self.streams.get(stdio).as_ref()
+    }
+
+    pub(crate) fn all_streams_ended(&self) -> bool {
+        self.streams.iter().flatten().all(|stream| stream.reader().is_none())
+    }
+
+    fn console_is_done(&self) -> bool {
+        self.output.stalled().iter().all(Option::is_none)
+    }
+
+    /// In a standby that takes over: forgets what the dead collector may have written already.
+    pub(crate) fn forget_the_unwritten(&mut self) {
+        self.streams.iter_mut().flatten().for_each(Stream::forget);
+        self.output.forget_the_unwritten();
+        self.remains.recall();
+        self.close_shown_consoles();
+    }
+
+    /// In a standby: its copies of consoles to which nothing more goes.
+    pub(crate) fn close_shown_consoles(&mut self) {
+        for console in Stdio::ALL.into_iter().filter(|console| self.shared.journal.shown(*console)) {
+            self.output.close_console(console);
+        }
+    }
+}

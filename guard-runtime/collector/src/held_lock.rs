@@ -1,0 +1,71 @@
+//! The lock of a run that died, taken by a helper for what is left of the run.
+
+use core::ffi::CStr;
+use core::fmt::Write;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, ftruncate, lstat, open};
+use rustix::io::Errno;
+
+use crate::buffer::Buffer;
+use crate::file_id::FileId;
+use crate::stamp::Stamper;
+
+/// The lock file's record, for those who are refused.
+pub(crate) struct Record<'a> {
+    /// This helper, and when it was started (0 where that cannot be told).
+    pub(crate) holder: (i32, u64),
+    /// The run that died.
+    pub(crate) left_of: i32,
+    /// When it died: microseconds since 1970.
+    pub(crate) died: u64,
+    /// What is left of it: `pid 4711 (rsync)`.
+    pub(crate) names: &'a [u8],
+    /// The lines that the run's own record has too: program, host, boot, namespace.
+    pub(crate) common: &'a [u8],
+}
+
+/// Held as long as this, or a copy of the descriptor in a standby, lives.
+pub(crate) struct HeldLock(OwnedFd);
+
+impl HeldLock {
+    /// Takes the lock where it is free.
+    ///
+    /// # Errors
+    /// `WOULDBLOCK`: somebody else was quicker. Others as open(2), flock(2).
+    pub(crate) fn try_take(path: &CStr) -> Result<Self, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = open(path, flags, Mode::empty())?;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::INTR) => {}
+                result => break result?,
+            }
+        }
+        // A file that was removed or replaced meanwhile locks nobody out.
+        let (held, named) = (fstat(&file)?, lstat(path)?);
+        if FileId::from(&held) == FileId::from(&named) { Ok(Self(file)) } else { Err(Errno::STALE) }
+    }
+
+    /// Best effort: it tells losers who holds the lock, and never decides who does.
+    pub(crate) fn write_record(&self, record: &Record<'_>) {
+        let mut room = [0; 3072];
+        let mut text = Buffer::new(&mut room);
+        let ((pid, birth), died) = (record.holder, record.died);
+        let _ = write!(text, "pid={pid}\nstarted=");
+        text.extend(Stamper::default().stamp(died));
+        let _ = write!(text, "\nstarted_us={died}\nbirth={birth}\nleft_of={}\nleft=", record.left_of);
+        text.extend(record.names);
+        text.push(b'\n');
+        text.extend(record.common);
+        let _ = ftruncate(&self.0, 0);
+        let _ = rustix::io::pwrite(&self.0, &text, 0);
+    }
+
+    /// The record of one who no longer holds the lock must not be taken for the next holder's.
+    pub(crate) fn release(self) {
+        let _ = ftruncate(&self.0, 0);
+        // Explicitly: the standby has a copy of the descriptor.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}

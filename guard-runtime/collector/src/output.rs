@@ -1,0 +1,297 @@
+//! Where everything collected goes: lines into the log first, then bytes to the console.
+
+use core::fmt::{Arguments, Write};
+use core::mem;
+
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+use crate::buffer::Buffer;
+use crate::console::{self, Console};
+use crate::lines::{Batch, CONTINUATION, LineShaper, PREFIX, record_line};
+use crate::log_file::LogFile;
+use crate::protocol::Severity;
+use crate::stamp::{self, Stamper};
+use crate::stdio::{PerStdio, Stdio};
+
+/// A time before any other: the line has the latest stamp given out.
+const LATEST: u64 = 0;
+/// Lines gathered for one write to the log.
+pub(crate) const BATCH_CAPACITY: usize = 640 * 1024;
+
+/// Memory that it is lent.
+pub(crate) const MEMORY: usize = BATCH_CAPACITY + 2 * console::CAPACITY;
+
+/// The log, and the consoles.
+pub struct Output {
+    log: LogFile,
+    batch: Batch<'static>,
+    stamper: Stamper,
+    consoles: PerStdio<Console>,
+    /// Standard output and standard error lead to the same place: one console serves both, in exact order.
+    one_console: bool,
+    /// Bytes that the log could not take, and the last reason.
+    missing: Option<(u64, Errno)>,
+    told_unrotated: bool,
+    rotated: bool,
+}
+
+impl Output {
+    /// `consoles` are what standard output and standard error led to before; `None` where they were closed.
+    ///
+    /// # Errors
+    /// As pipe(2).
+    pub fn new(
+        log: LogFile,
+        consoles: PerStdio<Option<OwnedFd>>,
+        one_console: bool,
+        lend: &mut impl FnMut(usize) -> &'static mut [u8],
+    ) -> Result<Self, Errno> {
+        Ok(Self {
+            log,
+            batch: Batch::new(lend(BATCH_CAPACITY)),
+            stamper: Stamper::default(),
+            consoles: PerStdio {
+                out: Console::new(consoles.out, lend(console::CAPACITY))?,
+                err: Console::new(consoles.err, lend(console::CAPACITY))?,
+            },
+            one_console,
+            missing: None,
+            told_unrotated: false,
+            rotated: false,
+        })
+    }
+
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        let consoles = self.consoles.iter().flat_map(Console::descriptors);
+        self.log.descriptors().into_iter().chain(consoles).flatten()
+    }
+
+    /// The consoles in which bytes wait for room.
+    pub(crate) fn stalled(&self) -> PerStdio<Option<&OwnedFd>> {
+        PerStdio { out: self.consoles.out.stalled(), err: self.consoles.err.stalled() }
+    }
+
+    pub(crate) fn console(&self, console: Stdio) -> Option<&OwnedFd> {
+        self.consoles.get(self.console_of(console)).descriptor()
+    }
+
+    pub(crate) fn owe_what_waits(&mut self) {
+        self.consoles.iter_mut().for_each(Console::owe_what_waits);
+    }
+
+    pub(crate) fn owes_the_run(&self) -> bool {
+        self.consoles.iter().any(Console::owes_the_run)
+    }
+
+    /// Which of the consoles has what is printed to `stream`.
+    pub(crate) fn console_of(&self, stream: Stdio) -> Stdio {
+        if self.one_console { Stdio::Out } else { stream }
+    }
+
+    pub(crate) fn is_idle(&self, console: Stdio) -> bool {
+        self.consoles.get(console).is_idle()
+    }
+
+    pub(crate) fn close_console(&mut self, console: Stdio) {
+        self.consoles.get_mut(console).close();
+    }
+
+    /// In a standby that takes over.
+    pub(crate) fn forget_the_unwritten(&mut self) {
+        self.batch.clear();
+        self.consoles.iter_mut().for_each(Console::forget_the_unwritten);
+    }
+
+    /// So much waits that the run should print no more for now.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.consoles.iter().any(Console::is_backed_up)
+    }
+
+    pub(crate) fn log_directory(&self) -> &OwnedFd {
+        self.log.directory()
+    }
+
+    /// Keeps no log file open; the next line opens it anew.
+    pub(crate) fn release_log(&mut self) {
+        self.log.release();
+    }
+
+    /// In a standby.
+    pub(crate) fn hold_next_removed(&mut self) {
+        self.log.hold_next_removed();
+    }
+
+    pub(crate) fn holds_next_removed(&self) -> bool {
+        self.log.holds_next_removed()
+    }
+
+    /// Whether the log was rotated since this was last asked.
+    pub(crate) fn take_rotated(&mut self) -> bool {
+        mem::take(&mut self.rotated)
+    }
+
+    /// Printed bytes, which become lines of the log.
+    pub(crate) fn printed(&mut self, shaper: &mut LineShaper<'_>, raw: &[u8], time: u64) {
+        let mut rest = raw;
+        loop {
+            let taken = shaper.shape(rest, self.stamper.stamp(time), &mut self.batch);
+            rest = rest.get(taken..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            self.flush_log();
+        }
+    }
+
+    /// The line that still waits for its newline becomes one.
+    pub(crate) fn finish_line(&mut self, shaper: &mut LineShaper<'_>, time: u64) {
+        self.break_line(shaper, time);
+        shaper.forget();
+    }
+
+    /// What there is of the line that still waits for its newline is written; what follows goes on with it.
+    pub(crate) fn break_line(&mut self, shaper: &mut LineShaper<'_>, time: u64) {
+        self.make_space();
+        shaper.break_line(self.stamper.stamp(time), &mut self.batch);
+    }
+
+    /// The same bytes for the console.
+    pub(crate) fn show(&mut self, console: Stdio, raw: &[u8]) {
+        let console = self.console_of(console);
+        let result = self.consoles.get_mut(console).push(raw);
+        self.check_console(result);
+    }
+
+    /// A record, or a line of our own.
+    pub(crate) fn record(&mut self, severity: Severity, console: bool, text: &[u8], time: u64) {
+        let (mut rest, mut first) = (text, true);
+        while first || !rest.is_empty() {
+            self.make_space();
+            let start = self.batch.lines().len();
+            let taken = record_line(rest, first, self.stamper.stamp(time), severity, &mut self.batch);
+            let (line, behind) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
+            if console {
+                // The console gets the text as it is, colours and all.
+                let front = if first { PREFIX } else { CONTINUATION.len() };
+                let front = self.batch.lines().get(start..start + front).unwrap_or_default();
+                let target = if self.one_console { &mut self.consoles.out } else { &mut self.consoles.err };
+                let mut push = |bytes| target.push(bytes);
+                let text = line.strip_suffix(b"\n").unwrap_or(line);
+                let result = push(front).and_then(|()| push(text)).and_then(|()| push(b"\n"));
+                self.check_console(result);
+            }
+            (rest, first) = (behind, false);
+        }
+    }
+
+    /// A line of our own.
+    pub(crate) fn note(&mut self, severity: Severity, text: Arguments<'_>) {
+        self.note_at(severity, text, stamp::now());
+    }
+
+    fn note_at(&mut self, severity: Severity, text: Arguments<'_>, time: u64) {
+        let mut room = [0; 512];
+        let mut line = Buffer::new(&mut room);
+        let _ = write!(line, "guard_runtime: {text}");
+        self.record(severity, false, &line, time);
+    }
+
+    /// The stamp that a line made at `time` gets.
+    pub(crate) fn next_stamp(&self, time: u64) -> u64 {
+        self.stamper.next(time)
+    }
+
+    /// The closing line, stamped `time`; not a second time where this is not the first attempt and it stands already.
+    pub(crate) fn closing_line(&mut self, severity: Severity, text: &[u8], time: u64, is_first: bool) {
+        self.flush_log();
+        if is_first {
+            return self.record(severity, false, text, time);
+        }
+        // The stamp has microseconds: no other line of this severity has both that and the text.
+        record_line(text, true, self.stamper.stamp(time), severity, &mut self.batch);
+        let stands = self.log.ends_with_line(self.batch.lines());
+        self.batch.clear();
+        if !stands {
+            self.record(severity, false, text, time);
+        }
+    }
+
+    /// The same for a line that is ours.
+    pub(crate) fn closing_note(&mut self, severity: Severity, text: Arguments<'_>, time: u64, is_first: bool) {
+        let mut room = [0; 512];
+        let mut line = Buffer::new(&mut room);
+        let _ = write!(line, "guard_runtime: {text}");
+        self.closing_line(severity, &line, time, is_first);
+    }
+
+    /// Log first, then console.
+    pub(crate) fn flush(&mut self) {
+        self.flush_log();
+        for console in Stdio::ALL {
+            let result = self.consoles.get_mut(console).flush();
+            self.check_console(result);
+        }
+    }
+
+    /// As `flush`, with bytes for one console that need not be gathered.
+    pub(crate) fn flush_with(&mut self, console: Stdio, raw: &[u8]) {
+        self.flush_log();
+        let console = self.console_of(console);
+        let result = self.consoles.get_mut(console).flush_with(raw);
+        self.check_console(result);
+    }
+
+    fn make_space(&mut self) {
+        if !self.batch.has_space() {
+            self.flush_log();
+        }
+    }
+
+    pub(crate) fn flush_log(&mut self) {
+        if self.batch.lines().is_empty() {
+            return;
+        }
+        if let Some((bytes, error)) = self.missing {
+            self.tell_missing(bytes, error);
+        }
+        let appended = self.log.append(self.batch.lines());
+        self.batch.clear();
+        self.rotated |= appended.rotated;
+        if let Some((bytes, error)) = appended.lost {
+            let before = self.missing.map_or(0, |(before, _)| before);
+            self.missing = Some((before + bytes as u64, error));
+        }
+        if let Some(error) = appended.unrotated
+            && !mem::replace(&mut self.told_unrotated, true)
+        {
+            let error = error.raw_os_error();
+            let text = format_args!("the log cannot be rotated (os error {error}); it will exceed max_size");
+            self.note_at(Severity::Warn, text, LATEST);
+        }
+    }
+
+    /// Only once there is room again: the line itself is the probe.
+    fn tell_missing(&mut self, bytes: u64, error: Errno) {
+        let mut room = [0; 256];
+        let mut line = Buffer::new(&mut room);
+        line.extend(self.stamper.stamp(LATEST));
+        let error = error.raw_os_error();
+        let _ = writeln!(
+            line,
+            " [WARN ] guard_runtime: {bytes} bytes are missing here: the log could not be written (os error {error})"
+        );
+        if self.log.append(&line).lost.is_none() {
+            self.missing = None;
+        }
+    }
+
+    fn check_console(&mut self, result: Result<(), Errno>) {
+        if let Err(error) = result {
+            let error = error.raw_os_error();
+            let text = format_args!("the console is gone (os error {error}); the log goes on alone");
+            self.make_space();
+            self.note_at(Severity::Warn, text, LATEST);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Processes: how a helper is forked from a program that may have threads, and what it keeps.
+
+use rustix::fd::RawFd;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+pub(crate) use crate::sys::Parent;
+use crate::sys::{self, exit};
+
+/// Forks a helper, in which this returns `None`. Every signal is blocked there from the start, if the caller has
+/// [blocked](crate::signals::Blocked) them: no handler of the user's ever runs in it, a write to a broken pipe is an error
+/// and not a death, and a terminal's Ctrl-C is not for it.
+///
+/// # Safety
+/// In the helper nothing may be called that allocates, frees or takes a lock, for other threads of the caller may have held
+/// any at the fork; and it must end in [`exit`].
+///
+/// # Errors
+/// As clone(2) and fork(2): `EAGAIN` at a process limit, `ENOMEM`.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
+    sys::fork(parent)
+}
+
+/// A panic in a helper would unwind into the code that it was forked from: it ends here instead.
+pub(crate) struct ExitOnDrop;
+
+impl Drop for ExitOnDrop {
+    fn drop(&mut self) {
+        exit(70);
+    }
+}
+
+/// Closes every descriptor but those in `keep`: a helper that held an inherited pipe open would keep its reader (a CI
+/// job, an ssh channel) waiting. Sorts `keep`.
+pub(crate) fn close_all_but(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut first = 0;
+    for &descriptor in &*keep {
+        if descriptor > first {
+            sys::close_range(first, descriptor - 1);
+        }
+        first = first.max(descriptor + 1);
+    }
+    sys::close_range(first, RawFd::MAX);
+}

@@ -1,0 +1,407 @@
+//! Everything that a run and its helpers say to each other.
+//!
+//! Down a stream, among printed text: `log` records as frames `nonce | severity | flags | length | time | text`, at most
+//! `PIPE_BUF` bytes each, because POSIX promises that a write of that size is never torn by another (pipe(7)). Whatever
+//! is not a frame is printed text.
+//!
+//! Down the control pipe: the closing line, as a severity's byte, what [`Told`] says of the end, the text without a NUL, and
+//! [`END_OF_CLOSING_LINE`]. Its end without one says that the run has died. Up the reply pipe: a [`Reply`] each time.
+
+use core::fmt;
+
+use memchr::memmem;
+
+use crate::moment::Seconds;
+use crate::status::RunState;
+use crate::usage::Usage;
+
+/// Frames are written whole or not at all up to this size (pipe(7), `PIPE_BUF`).
+pub const MAX_FRAME: usize = rustix::pipe::PIPE_BUF;
+/// Bytes in front of the text.
+pub const HEADER: usize = NONCE + 1 + 1 + 2 + 8;
+/// The longest text of one frame; longer records go in several.
+pub const MAX_TEXT: usize = MAX_FRAME - HEADER;
+
+const NONCE: usize = 16;
+const FLAG_CONSOLE: u8 = 1;
+const FLAG_CONTINUATION: u8 = 2;
+const FLAG_MORE: u8 = 4;
+
+/// How grave a record is: the tag of its line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Severity {
+    /// `[ERROR]`
+    Error = 1,
+    /// `[WARN ]`
+    Warn,
+    /// `[INFO ]`
+    Info,
+    /// `[DEBUG]`
+    Debug,
+    /// `[TRACE]`
+    Trace,
+}
+
+impl Severity {
+    /// The severity that is written as `byte`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Error,
+            2 => Self::Warn,
+            3 => Self::Info,
+            4 => Self::Debug,
+            5 => Self::Trace,
+            _ => return None,
+        })
+    }
+}
+
+/// What the collector tells the run, a byte each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reply {
+    /// It holds nothing but its own: no descriptor of the run's, its copy of the lock above all, and no memory.
+    Ready = b'R',
+    /// Log and console have everything. A command is run before it ends, as soon as the run has closed the control pipe:
+    /// the lock is to be free by then.
+    Stands = b'S',
+    /// Log and console have everything, and it ends now.
+    Done = b'D',
+    /// The same, and it goes on for a child of the run that still holds a stream open.
+    Lingers = b'L',
+}
+
+impl Reply {
+    /// The reply that is written as `byte`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Ready, Self::Stands, Self::Done, Self::Lingers].into_iter().find(|reply| *reply as u8 == byte)
+    }
+}
+
+/// What ends the closing line in the control pipe: a byte that occurs in no UTF-8 text.
+pub const END_OF_CLOSING_LINE: u8 = 0xFF;
+/// The error in a closing line is cut there: the line then fits into the control pipe at once, and a collector that dies
+/// over it leaves nobody waiting for a reader of the rest.
+pub const LONGEST_ERROR: usize = 32 * 1024;
+/// Room for the closing line as the run sends it.
+pub const CLOSING_CAPACITY: usize = LONGEST_ERROR + 1024;
+
+/// What a run itself says of its end, in front of the closing line's text: words with a space behind each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// How it ended.
+    pub state: RunState,
+    /// The code that its process ends with, where that is known.
+    pub exit_code: Option<i32>,
+    /// How long it took.
+    pub elapsed: Seconds,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// Where in the text the reason starts.
+    pub detail: usize,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, exit_code, elapsed, usage, detail } = self;
+        write!(formatter, "{} {} {} ", state.word(), elapsed.0, detail)?;
+        match exit_code {
+            Some(code) => write!(formatter, "{code} "),
+            None => formatter.write_str("- "),
+        }?;
+        match usage {
+            Some(Usage { processor, max_memory }) => write!(formatter, "{processor} {max_memory} "),
+            None => formatter.write_str("- - "),
+        }
+    }
+}
+
+impl Told {
+    /// Reads what stands in front of the text; the text, and the reason in it.
+    pub fn parse(line: &[u8]) -> Option<(Self, &[u8], &[u8])> {
+        // What is not known is `-`, which is no number.
+        fn number<T: core::str::FromStr>(word: &str) -> Option<T> {
+            word.parse().ok()
+        }
+        let mut rest = line;
+        let mut next = || {
+            let (word, behind) = rest.split_at_checked(memchr::memchr(b' ', rest)?)?;
+            rest = behind.get(1..)?;
+            core::str::from_utf8(word).ok()
+        };
+        let state = RunState::from_word(next()?)?;
+        let (elapsed, detail) = (Seconds(next()?.parse().ok()?), next()?.parse().ok()?);
+        let exit_code = number(next()?);
+        let usage = match (number(next()?), number(next()?)) {
+            (Some(processor), Some(max_memory)) => Some(Usage { processor, max_memory }),
+            _ => None,
+        };
+        Some((Self { state, exit_code, elapsed, usage, detail }, rest, rest.get(detail..).unwrap_or_default()))
+    }
+}
+
+/// A `log` record, or a piece of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// How grave it is.
+    pub severity: Severity,
+    /// It goes to the console too.
+    pub console: bool,
+    /// It began in an earlier frame. Whole records of other threads may stand between the two.
+    pub continuation: bool,
+    /// It goes on in a further frame.
+    pub more: bool,
+    /// When it was made, microseconds since 1970.
+    pub time: u64,
+    /// At most [`MAX_TEXT`] bytes of it.
+    pub text: &'a [u8],
+}
+
+/// Drawn anew for each run, so that no printed text can pass for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonce([u8; NONCE]);
+
+impl Nonce {
+    /// Of 16 random bytes.
+    pub fn new(mut random: [u8; NONCE]) -> Self {
+        // 0xFF occurs in no UTF-8 text: a prompt is never held back because it might be the start of a frame.
+        random[0] = 0xFF;
+        Self(random)
+    }
+}
+
+/// What stands in front of the record's text in its frame.
+pub fn header(nonce: &Nonce, record: &Record<'_>) -> [u8; HEADER] {
+    let Record { severity, console, continuation, more, time, text } = *record;
+    debug_assert!(text.len() <= MAX_TEXT);
+    let flags = [(console, FLAG_CONSOLE), (continuation, FLAG_CONTINUATION), (more, FLAG_MORE)];
+    let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
+    let parts = [&[severity as u8, flags][..], &(text.len() as u16).to_le_bytes(), &time.to_le_bytes()];
+    let mut header = [0; HEADER];
+    for (slot, byte) in header.iter_mut().zip(nonce.0.iter().chain(parts.into_iter().flatten())) {
+        *slot = *byte;
+    }
+    header
+}
+
+/// What stands at the front of a stretch of the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Printed text, as many bytes.
+    Raw(&'a [u8]),
+    /// A frame, and how many bytes of the stream it took.
+    Frame(Record<'a>, usize),
+    /// The start of what may be a frame: the rest is still to come.
+    Incomplete,
+}
+
+/// Tells frames and printed text apart.
+pub struct Decoder<'n> {
+    finder: memmem::Finder<'n>,
+    nonce: &'n Nonce,
+}
+
+impl<'n> Decoder<'n> {
+    /// For frames with that nonce.
+    pub fn new(nonce: &'n Nonce) -> Self {
+        Self { finder: memmem::Finder::new(&nonce.0), nonce }
+    }
+
+    /// Looks at the front of `bytes`, which must not be empty. With `more_may_come` false nothing is `Incomplete`:
+    /// a frame cut short is then printed text like any other.
+    pub fn step<'a>(&self, bytes: &'a [u8], more_may_come: bool) -> Step<'a> {
+        // Records often follow one another: then there is nothing to search for.
+        let first = if bytes.starts_with(&self.nonce.0) { Some(0) } else { self.finder.find(bytes) };
+        let raw = match first {
+            Some(0) => match frame_at_front(bytes) {
+                FrontFrame::Whole(record, size) => return Step::Frame(record, size),
+                FrontFrame::CutShort if more_may_come => return Step::Incomplete,
+                // Not one of ours after all: everything up to the next candidate is text.
+                FrontFrame::CutShort | FrontFrame::Forged => match bytes.split_first() {
+                    Some((_, rest)) => 1 + self.finder.find(rest).unwrap_or(rest.len()),
+                    None => 0,
+                },
+            },
+            Some(start) => start,
+            None => bytes.len(),
+        };
+        // Only where no whole nonce follows can the text end in the start of one.
+        let cut = if raw == bytes.len() && more_may_come { self.nonce_prefix_at_end(bytes) } else { 0 };
+        match bytes.get(..raw - cut) {
+            None | Some([]) => Step::Incomplete,
+            Some(text) => Step::Raw(text),
+        }
+    }
+
+    fn nonce_prefix_at_end(&self, bytes: &[u8]) -> usize {
+        let longest = bytes.len().min(NONCE - 1);
+        let ends_in = |length: &usize| self.nonce.0.get(..*length).is_some_and(|start| bytes.ends_with(start));
+        (1..=longest).rev().find(ends_in).unwrap_or(0)
+    }
+}
+
+enum FrontFrame<'a> {
+    Whole(Record<'a>, usize),
+    CutShort,
+    Forged,
+}
+
+/// The frame that `bytes`, which starts with the nonce, starts with.
+fn frame_at_front(bytes: &[u8]) -> FrontFrame<'_> {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return FrontFrame::CutShort };
+    let [.., severity, flags, low, high, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
+    let length = usize::from(u16::from_le_bytes([low, high]));
+    let Some(severity) = Severity::from_byte(severity).filter(|_| length <= MAX_TEXT) else {
+        return FrontFrame::Forged;
+    };
+    let Some(text) = rest.get(..length) else { return FrontFrame::CutShort };
+    let record = Record {
+        severity,
+        console: flags & FLAG_CONSOLE != 0,
+        continuation: flags & FLAG_CONTINUATION != 0,
+        more: flags & FLAG_MORE != 0,
+        time: u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
+        text,
+    };
+    FrontFrame::Whole(record, HEADER + length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_nonce() -> impl Strategy<Value = Nonce> {
+        any::<[u8; NONCE]>().prop_map(Nonce::new)
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    enum Item {
+        Raw(Vec<u8>),
+        Record(u8, [bool; 3], u64, Vec<u8>),
+    }
+
+    fn encode(nonce: &Nonce, item: &Item) -> Vec<u8> {
+        let record = match item {
+            Item::Raw(bytes) => return bytes.clone(),
+            Item::Record(severity, [console, continuation, more], time, text) => Record {
+                severity: Severity::from_byte(*severity).unwrap(),
+                console: *console,
+                continuation: *continuation,
+                more: *more,
+                time: *time,
+                text,
+            },
+        };
+        [&header(nonce, &record), record.text].concat()
+    }
+
+    /// Feeds the bytes in the given portions and joins neighbouring text.
+    fn decode(nonce: Nonce, bytes: &[u8], portions: &[usize]) -> Vec<Item> {
+        let decoder = Decoder::new(&nonce);
+        let (mut items, mut held, mut fed) = (Vec::new(), Vec::new(), 0);
+        let mut portions = portions.iter().cycle();
+        loop {
+            let size = (*portions.next().unwrap()).clamp(1, bytes.len() - fed);
+            held.extend_from_slice(&bytes[fed..fed + size]);
+            fed += size;
+            let more = fed < bytes.len();
+            let mut at = 0;
+            while at < held.len() {
+                match decoder.step(&held[at..], more) {
+                    Step::Incomplete => break,
+                    Step::Raw(text) => {
+                        at += text.len();
+                        match items.last_mut() {
+                            Some(Item::Raw(last)) => last.extend_from_slice(text),
+                            _ => items.push(Item::Raw(text.to_vec())),
+                        }
+                    }
+                    Step::Frame(Record { severity, console, continuation, more, time, text }, size) => {
+                        at += size;
+                        items.push(Item::Record(severity as u8, [console, continuation, more], time, text.to_vec()));
+                    }
+                }
+            }
+            held.drain(..at);
+            if !more {
+                assert!(held.is_empty());
+                return items;
+            }
+        }
+    }
+
+    fn item(nonce: Nonce) -> impl Strategy<Value = Item> {
+        let near_nonce = (0..NONCE).prop_map(move |n| Item::Raw(nonce.0[..n].to_vec()));
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..80).prop_map(Item::Raw),
+            near_nonce,
+            (1..=5_u8, any::<[bool; 3]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
+                .prop_map(|(s, flags, t, text)| Item::Record(s, flags, t, text)),
+        ]
+    }
+
+    proptest! {
+        // `PROPTEST_CASES` asks for more.
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2000)))]
+
+        #[test]
+        fn any_mixture_in_any_portions_comes_back(
+            (nonce, items) in any_nonce().prop_flat_map(|n| (Just(n), proptest::collection::vec(item(n), 1..20))),
+            portions in proptest::collection::vec(1..300_usize, 1..10),
+        ) {
+            let bytes: Vec<u8> = items.iter().flat_map(|i| encode(&nonce, i)).collect();
+            prop_assume!(!bytes.is_empty());
+            let mut joined: Vec<Item> = Vec::new();
+            for item in items {
+                match (joined.last_mut(), item) {
+                    (_, Item::Raw(text)) if text.is_empty() => {}
+                    (Some(Item::Raw(last)), Item::Raw(text)) => last.extend(text),
+                    (_, item) => joined.push(item),
+                }
+            }
+            prop_assert_eq!(decode(nonce, &bytes, &portions), joined);
+        }
+
+        #[test]
+        fn a_frame_cut_anywhere_is_text(
+            nonce in any_nonce(), cut in 1..60_usize, text in proptest::collection::vec(any::<u8>(), 40),
+        ) {
+            let whole = encode(&nonce, &Item::Record(3, [true, false, false], 7, text));
+            prop_assert_eq!(decode(nonce, &whole[..cut], &[13]), vec![Item::Raw(whole[..cut].to_vec())]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_run_says_of_its_end_comes_back(
+            index in 0..RunState::ALL.len(), exit_code: Option<i32>, elapsed: u64, usage: Option<(u64, u64)>,
+            text: String, detail: usize,
+        ) {
+            let usage = usage.map(|(processor, max_memory)| Usage { processor, max_memory });
+            let told = Told { state: RunState::ALL[index], exit_code, elapsed: Seconds(elapsed), usage, detail };
+            let line = format!("{told}{text}");
+            let reason = text.as_bytes().get(detail..).unwrap_or_default();
+            prop_assert_eq!(Told::parse(line.as_bytes()), Some((told, text.as_bytes(), reason)));
+        }
+
+        #[test]
+        fn any_closing_line_is_read_without_a_panic(line: Vec<u8>) {
+            let _ = Told::parse(&line);
+        }
+    }
+
+    #[test]
+    fn an_impossible_header_behind_the_nonce_is_text() {
+        let nonce = Nonce::new([7; NONCE]);
+        // No such severities; more text than a frame has.
+        for [kind, length] in [[9, 0], [0, 0], [3, 255]] {
+            let mut bytes = nonce.0.to_vec();
+            bytes.extend([kind, 0, length, length, 0, 0, 0, 0, 0, 0, 0, 0, b'x']);
+            let raw = vec![Item::Raw(bytes.clone())];
+            assert_eq!(decode(nonce, &bytes, &[1]), raw, "{kind}");
+            let Step::Raw(_) = Decoder::new(&nonce).step(&bytes, true) else { panic!("nothing to wait for: {kind}") };
+        }
+    }
+}

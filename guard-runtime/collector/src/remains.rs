@@ -1,0 +1,413 @@
+//! A run that takes too long, and what is left of one that has ended: ended, or waited for with the lock held.
+
+use core::ffi::CStr;
+use core::fmt::{self, Display};
+
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid};
+
+use crate::buffer::Buffer;
+use crate::event_loop::Collector;
+use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
+use crate::held_lock::{HeldLock, Record};
+use crate::journal::{Journal, OnceLine};
+use crate::protocol::Severity;
+use crate::stage::{Event, Stage, Survivors};
+use crate::stamp::monotonic;
+use crate::state::State;
+use crate::stdio::Stdio;
+use crate::stream::{self, Stream};
+use crate::sys;
+
+/// Between looks at what lives, and at what was started meanwhile. Microseconds, as all times here.
+const LOOK: u64 = 100_000;
+const LOOK_AFTER_KILL: u64 = 10_000;
+const SCAN: u64 = 1_000_000;
+/// SIGKILL ends a process in that time, or it is not to be ended.
+const GIVE_UP: u64 = 5_000_000;
+/// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
+const STIR: u64 = 10_000_000;
+/// The most scans in a row: a process that forks without end is not waited for.
+const MOST_SCANS: usize = 10;
+
+/// What a run may take, and what becomes of its processes.
+#[derive(Debug)]
+pub struct Limits {
+    /// The run's process.
+    pub pid: Pid,
+    /// How long it may take. Microseconds by the monotonic clock.
+    pub timeout: Option<u64>,
+    /// From SIGTERM to SIGKILL, in microseconds.
+    pub kill_after: u64,
+    /// What becomes of the processes that a dead run leaves.
+    pub survivors: Survivors,
+    /// The captured streams.
+    pub streams: [Option<StreamId>; 2],
+    /// The lock file's absolute path.
+    pub lock: &'static CStr,
+    /// The lines of the lock's record that a helper's has too.
+    pub record: &'static [u8],
+}
+
+/// What a collector knows of it.
+pub(crate) struct Remains {
+    limits: Limits,
+    family: Family<'static>,
+    lock: Option<HeldLock>,
+    /// When the run began, as a process's birth is told.
+    began: u64,
+    started: u64,
+    next_scan: u64,
+    /// What the last scan found, and how many lived then.
+    found: Result<Found, Blind>,
+    living: usize,
+}
+
+impl Remains {
+    pub(crate) fn new(limits: Limits, memory: FamilyMemory<'static>, started: u64) -> Self {
+        let (family, began, found) = (Family::new(memory), family::now(), Ok(Found::default()));
+        Self { limits, family, lock: None, began, started, next_scan: 0, found, living: 0 }
+    }
+
+    /// When something is to be done though nothing happens.
+    pub(crate) fn next_look(&self, journal: &Journal, state: State) -> Option<u64> {
+        match journal.stage() {
+            Stage::Idle if matches!(state, State::Running { .. }) => Some(self.started + self.limits.timeout?),
+            Stage::Idle | Stage::Over => None,
+            Stage::Killing => Some(monotonic() + LOOK_AFTER_KILL),
+            Stage::Terminating | Stage::Holding => Some(monotonic() + LOOK),
+        }
+    }
+
+    /// In a standby: when a collector that has not stirred by then is stopped.
+    pub(crate) fn check_due(&self, journal: &Journal) -> Option<u64> {
+        match journal.stage() {
+            Stage::Idle if matches!(journal.state(), State::Running { .. }) => {
+                Some(self.started + self.limits.timeout? + STIR)
+            }
+            Stage::Idle | Stage::Over => None,
+            Stage::Terminating | Stage::Killing | Stage::Holding => Some(journal.stirred() + STIR),
+        }
+    }
+
+    /// In a standby that takes over: its copy of what the dead collector knew is old.
+    pub(crate) fn recall(&mut self) {
+        self.family.recall();
+    }
+
+    /// How long the run may take.
+    pub(crate) fn timeout(&self) -> impl Display + use<> {
+        Span(self.limits.timeout.unwrap_or_default())
+    }
+
+    fn describe(&self) -> Description<'_> {
+        Description { family: &self.family, blind: self.found.err() }
+    }
+}
+
+/// Who lives on, or why that cannot be told.
+struct Description<'f> {
+    family: &'f Family<'static>,
+    blind: Option<Blind>,
+}
+
+impl Display for Description<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = [0; 400];
+        let mut text = Buffer::new(&mut room);
+        self.family.describe(&mut text);
+        f.write_str(core::str::from_utf8(&text).unwrap_or_default())?;
+        match self.blind {
+            None => Ok(()),
+            Some(blind) => write!(f, " that could be found ({blind})"),
+        }
+    }
+}
+
+/// The processes of a run that lives.
+struct Others<'r>(&'r Remains);
+
+impl Display for Others<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = [0; 360];
+        let mut names = Buffer::new(&mut room);
+        self.0.family.names(&mut names);
+        match (self.0.found, names.is_empty()) {
+            (Err(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
+            (Ok(_), true) => f.write_str("it has no other process"),
+            (Ok(_), false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
+        }
+    }
+}
+
+/// `2h`, `1m 30s`, `2.500s`.
+struct Span(u64);
+
+impl Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
+        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m")];
+        let mut is_first = true;
+        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{}{count}{unit}", if is_first { "" } else { " " })?;
+            is_first = false;
+        }
+        let separator = if is_first { "" } else { " " };
+        match (seconds % 60, millis) {
+            (0, 0) if !is_first => Ok(()),
+            (seconds, 0) => write!(f, "{separator}{seconds}s"),
+            (seconds, millis) => write!(f, "{separator}{seconds}.{millis:03}s"),
+        }
+    }
+}
+
+impl Collector {
+    /// What is due. Called whenever the loop has waited.
+    pub(crate) fn look_after_remains(&mut self) {
+        let (now, since) = (monotonic(), self.shared.journal.stage_since());
+        let limits = &self.remains.limits;
+        let survivors = limits.survivors;
+        match self.shared.journal.stage() {
+            Stage::Idle => {
+                let is_late = limits.timeout.is_some_and(|timeout| now >= self.remains.started + timeout);
+                if is_late && matches!(self.state, State::Running { .. }) {
+                    self.shared.journal.note_timeout();
+                    self.on_stage(Event::TimedOut);
+                }
+            }
+            Stage::Terminating if now >= since + limits.kill_after => self.on_stage(Event::GraceOver),
+            Stage::Killing if now >= since + GIVE_UP => {
+                let Self { remains, output, .. } = self;
+                output.note(Severity::Error, format_args!("SIGKILL did not end all of it: {}", remains.describe()));
+                self.on_stage(Event::CannotBeEnded(survivors));
+            }
+            stage @ (Stage::Terminating | Stage::Killing | Stage::Holding) => {
+                self.shared.journal.stir(now);
+                self.take_lock();
+                self.look_at_family(stage, now);
+            }
+            Stage::Over => {}
+        }
+    }
+
+    /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
+    pub(crate) fn look_at_death(&mut self) {
+        let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
+        if stage == Stage::Idle && self.state.is_dead() && self.has_writers() {
+            self.on_stage(Event::LeftSurvivors(survivors));
+        }
+        self.take_lock();
+    }
+
+    /// Names what is left of a run that is being let go.
+    pub(crate) fn name_remains(&mut self) {
+        let is_dead = self.shared.journal.died() != 0;
+        let stage = self.shared.journal.stage();
+        let is_named_already = matches!(stage, Stage::Terminating | Stage::Killing);
+        if is_named_already || !self.has_writers() || !self.shared.journal.tell_once(OnceLine::Names) {
+            return;
+        }
+        self.scan(Whom::FamilyAndStrangers, None);
+        let (severity, end) = match (is_dead, stage) {
+            (false, _) => (Severity::Info, ""),
+            (true, Stage::Holding) => (Severity::Warn, "; the lock is kept until they have ended"),
+            (true, _) => (Severity::Warn, ""),
+        };
+        let Self { remains, output, .. } = self;
+        output.note(severity, format_args!("{}{end}", remains.describe()));
+        output.flush_log();
+        self.write_record();
+    }
+
+    /// Nothing of the run is left that is to be ended or waited for.
+    pub(crate) fn remains_are_over(&self) -> bool {
+        !self.shared.journal.stage().is_active()
+    }
+
+    /// Enters the stage that a dead collector was in.
+    pub(crate) fn resume_stage(&mut self) {
+        let stage = self.shared.journal.stage();
+        if stage.is_active() {
+            self.enter_stage(stage);
+        }
+    }
+
+    fn on_stage(&mut self, event: Event) {
+        if let Some(next) = self.shared.journal.stage().next(event) {
+            self.shared.journal.enter_stage(next);
+            self.enter_stage(next);
+        }
+    }
+
+    fn enter_stage(&mut self, stage: Stage) {
+        let now = monotonic();
+        self.shared.journal.stir(now);
+        match stage {
+            Stage::Terminating if self.shared.journal.stage_since() == 0 => {
+                self.scan(Whom::Family, None);
+                self.announce(stage);
+                self.signal(Signal::TERM);
+                // A process that is stopped takes no other signal.
+                self.signal(Signal::CONT);
+                self.shared.journal.set_stage_since(monotonic());
+            }
+            Stage::Killing if self.shared.journal.stage_since() == 0 => {
+                self.scan(Whom::Family, Some(Signal::KILL));
+                self.announce(stage);
+                self.signal(Signal::KILL);
+                self.shared.journal.set_stage_since(monotonic());
+            }
+            Stage::Holding => self.take_lock(),
+            Stage::Over => self.let_go_of_lock(),
+            Stage::Idle | Stage::Terminating | Stage::Killing => {}
+        }
+    }
+
+    /// One line says what is about to be sent, to whom and why.
+    fn announce(&mut self, stage: Stage) {
+        let Self { remains, output, state, .. } = self;
+        let Limits { timeout, kill_after, .. } = remains.limits;
+        let (timeout, kill_after) = (Span(timeout.unwrap_or_default()), Span(kill_after));
+        let (others, left) = (Others(remains), remains.describe());
+        let text = match (stage, matches!(state, State::Running { .. })) {
+            (Stage::Killing, true) => format_args!("SIGKILL, for the run goes on {kill_after} after SIGTERM; {others}"),
+            (Stage::Killing, false) => format_args!("SIGKILL, {kill_after} after SIGTERM: {left}"),
+            (_, true) => format_args!(
+                "the run takes longer than its timeout of {timeout}: SIGTERM, and SIGKILL {kill_after} later; {others}"
+            ),
+            (_, false) => {
+                format_args!("{left}: SIGTERM, and SIGKILL {kill_after} later; the lock is kept meanwhile")
+            }
+        };
+        output.note(Severity::Warn, text);
+        output.flush_log();
+    }
+
+    /// To the run, while it lives, and to its family.
+    fn signal(&mut self, signal: Signal) {
+        if let Some(run) = self.run.as_ref().filter(|_| matches!(self.state, State::Running { .. })) {
+            sys::signal_run(run.process.as_ref(), self.remains.limits.pid, signal);
+            if let Some(request) = run.end_request.as_ref().filter(|_| signal == Signal::KILL) {
+                let _ = rustix::io::write(request, b"E");
+            }
+        }
+        self.remains.family.signal(signal);
+    }
+
+    /// Looks for processes until there is no new one.
+    fn scan(&mut self, whom: Whom, without_room: Option<Signal>) {
+        let Self { remains, run, state, .. } = self;
+        let pid = remains.limits.pid.as_raw_nonzero().get();
+        let process = run.as_ref().filter(|_| !state.is_dead()).and_then(|run| run.process.as_ref());
+        let run = Run {
+            process: process.map(|process| (pid, process.as_fd())),
+            began: remains.began,
+            streams: remains.limits.streams,
+            // It may have a descriptor of a stream of its own, and is not its own remains.
+            helpers: &[pid],
+        };
+        for _ in 0..MOST_SCANS {
+            remains.found = remains.family.scan(&run, whom, without_room);
+            if remains.found.is_ok_and(|found| found.new == 0) || remains.found.is_err() {
+                break;
+            }
+        }
+        remains.living = remains.family.living();
+        remains.next_scan = monotonic() + SCAN;
+    }
+
+    fn look_at_family(&mut self, stage: Stage, now: u64) {
+        let is_over = self.state.is_dead() || !self.state.has_run();
+        if stage == Stage::Holding {
+            if self.all_streams_ended() {
+                return self.on_stage(Event::NobodyLeft);
+            }
+            if self.remains.family.living() != self.remains.living {
+                self.scan(Whom::Family, None);
+                self.write_record();
+            }
+            return;
+        }
+        let has_gone = self.remains.family.living() == 0;
+        if is_over && has_gone || now >= self.remains.next_scan || stage == Stage::Killing {
+            let signal = (stage == Stage::Killing).then_some(Signal::KILL);
+            let before = self.remains.living;
+            self.scan(Whom::Family, signal);
+            if let Some(signal) = signal {
+                self.signal(signal);
+            }
+            if self.remains.living != before {
+                self.write_record();
+            }
+        }
+        let found = self.remains.found.unwrap_or_default();
+        let is_unseen = found.unreadable > 0 || self.remains.found.is_err();
+        let is_nobody = self.remains.living == 0 && found.new == 0 && (!is_unseen || !self.has_writers());
+        if is_over && is_nobody {
+            self.on_stage(Event::NobodyLeft);
+        }
+    }
+
+    /// Takes the lock of a run that does not hold it any more, where it is not held by us.
+    fn take_lock(&mut self) {
+        let is_over = self.state.is_dead() || !self.state.has_run();
+        if self.remains.lock.is_some() || !is_over || self.shared.journal.died() == 0 || self.remains_are_over() {
+            return;
+        }
+        match HeldLock::try_take(self.remains.limits.lock) {
+            Ok(lock) => {
+                self.remains.lock = Some(lock);
+                self.write_record();
+                // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
+                self.wants_new_standby = true;
+            }
+            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
+                let text = match error {
+                    Errno::WOULDBLOCK => "another run has the lock already",
+                    _ => "the lock cannot be taken again",
+                };
+                let (error, pid) = (error.raw_os_error(), self.remains.limits.pid.as_raw_nonzero());
+                let text =
+                    format_args!("{text} (os error {error}): what is left of pid {pid} goes on beside the next run");
+                self.output.note(Severity::Warn, text);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn write_record(&mut self) {
+        let remains = &mut self.remains;
+        let mut room = [0; 400];
+        let mut names = Buffer::new(&mut room);
+        remains.family.names(&mut names);
+        if names.is_empty() {
+            names.extend(b"a process that cannot be found");
+        }
+        let pid = getpid().as_raw_nonzero().get();
+        let record = Record {
+            holder: (pid, family::birth(pid).unwrap_or(0)),
+            left_of: remains.limits.pid.as_raw_nonzero().get(),
+            died: self.shared.journal.died(),
+            names: &names,
+            common: remains.limits.record,
+        };
+        if let Some(lock) = &remains.lock {
+            lock.write_record(&record);
+        }
+    }
+
+    fn let_go_of_lock(&mut self) {
+        if let Some(lock) = self.remains.lock.take() {
+            // The line first: whoever waits for the lock writes to the same log.
+            self.output.note(Severity::Info, format_args!("nothing is left of the run; the lock is free"));
+            self.output.flush_log();
+            lock.release();
+        }
+    }
+
+    /// Somebody has a stream open for writing.
+    fn has_writers(&self) -> bool {
+        Stdio::ALL.into_iter().filter_map(|stdio| self.stream(stdio).and_then(Stream::reader)).any(stream::has_writers)
+    }
+}

@@ -1,0 +1,438 @@
+//! What Linux offers.
+
+use core::ffi::CStr;
+use core::fmt::Write;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use rustix::event::{PollFd, poll};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fs::{Mode, OFlags, RawDir, open};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+
+use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno};
+use crate::buffer::Buffer;
+use crate::file_id::same_place;
+use crate::stream::has_hung_up;
+
+/// Whether [`splice`] can move bytes into a pipe of another user's without blocking.
+pub const HAS_SPLICE: bool = true;
+
+/// A pipe, reader first, closed on exec.
+///
+/// # Errors
+/// As pipe2(2): `EMFILE`, `ENFILE`.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    pipe_with(PipeFlags::CLOEXEC)
+}
+
+/// Asks for more room in a pipe. Best effort: an ordinary user's pipes share a limit (pipe(7),
+/// `pipe-user-pages-soft`).
+pub fn widen_pipe(pipe: impl AsFd, bytes: usize) {
+    let _ = fcntl_setpipe_size(pipe, bytes);
+}
+
+/// What a pipe takes when it is empty.
+pub(crate) fn pipe_capacity(pipe: impl AsFd) -> usize {
+    fcntl_getpipe_size(pipe).unwrap_or(rustix::pipe::PIPE_BUF)
+}
+
+/// A descriptor that tells of this process's death. `None` before Linux 5.3, or where a sandbox forbids it: the end of
+/// the control pipe tells it too, unless a forked child of the user's holds that open.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`.
+pub fn own_process() -> Result<Option<OwnedFd>, Errno> {
+    match pidfd_open(getpid(), PidfdFlags::empty()) {
+        Ok(process) => Ok(Some(process)),
+        Err(error @ (Errno::MFILE | Errno::NFILE)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Tells a process that its terminal has another size.
+pub(crate) fn tell_of_resize(process: &OwnedFd) {
+    let _ = pidfd_send_signal(process, Signal::WINCH);
+}
+
+/// Sends a signal to the run. Where there is no descriptor of it, to nobody: its pid may be another process's by now.
+pub(crate) fn signal_run(process: Option<&OwnedFd>, _: Pid, signal: Signal) {
+    if let Some(process) = process {
+        let _ = pidfd_send_signal(process, signal);
+    }
+}
+
+/// Kills a helper whose end of the pipe is open, so that it lives.
+pub(crate) fn kill_helper(helper: Pid, pipe: &OwnedFd) {
+    if let Ok(process) = pidfd_open(helper, PidfdFlags::empty())
+        && !has_hung_up(pipe)
+    {
+        let _ = pidfd_send_signal(process, Signal::KILL);
+    }
+}
+
+/// A bare `clone` without an exit signal: plain `wait()` does not see the child, and no `pthread_atfork` handler of the
+/// user's runs in it.
+#[allow(unsafe_code)]
+pub(crate) fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
+    let flags = match parent {
+        Parent::Caller => 0,
+        Parent::CallersParent => libc::CLONE_PARENT,
+    } as libc::c_ulong;
+    let none = 0 as libc::c_ulong;
+    // The order of the arguments differs by architecture (clone(2)).
+    let [first, second] = if cfg!(target_arch = "s390x") { [none, flags] } else { [flags, none] };
+    // SAFETY: without CLONE_VM this is fork: the child has its own copy of memory and goes on on its own stack.
+    let result = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
+    match result {
+        -1 => match last_errno() {
+            // qemu-user refuses a clone without an exit signal.
+            Errno::INVAL => double_fork(),
+            error => Err(error),
+        },
+        0 => Ok(None),
+        pid => Ok(Pid::from_raw(pid as i32)),
+    }
+}
+
+/// Reaps the helpers of a finished run, all of which are in the process group of the first. Says whether none is left;
+/// `wait` waits until then.
+#[allow(unsafe_code)]
+pub fn reap(first: Pid, wait: bool) -> bool {
+    let flags = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: no status is asked for.
+        match unsafe { libc::waitpid(-first.as_raw_nonzero().get(), core::ptr::null_mut(), flags) } {
+            0 => return false,
+            -1 if last_errno() != Errno::INTR => return true,
+            _ => {}
+        }
+    }
+}
+
+/// Closes the descriptors of the range.
+#[allow(unsafe_code)]
+pub(crate) fn close_range(first: RawFd, last: RawFd) {
+    // SAFETY: the descriptors of this range belong to nobody in this process (see `process::close_all_but`).
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    // Linux before 5.9, and old sandboxes.
+    if result != 0 && close_listed(first, last).is_err() {
+        close_one_by_one(first, last);
+    }
+}
+
+/// Those that /proc lists: where a container has raised the limit to a thousand million, one by one would take minutes.
+#[allow(unsafe_code)]
+fn close_listed(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    let directory = open(c"/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut room = [MaybeUninit::uninit(); 2048];
+    let mut entries = RawDir::new(&directory, &mut room);
+    while let Some(entry) = entries.next() {
+        let number = entry?.file_name().to_str().ok().and_then(|name| name.parse::<RawFd>().ok());
+        if let Some(number) =
+            number.filter(|number| (first..=last).contains(number) && *number != directory.as_raw_fd())
+        {
+            // SAFETY: as in `close_range`.
+            unsafe { libc::close(number) };
+        }
+    }
+    Ok(())
+}
+
+/// The same terminal or pipe by a description of its own, whose flags are nobody else's. None for a user who may write
+/// to it but not open it (su, sudo, cron).
+pub fn opened_anew(place: impl AsFd, flags: OFlags) -> Option<OwnedFd> {
+    let place = place.as_fd();
+    let mut room = [0; 40];
+    let mut path = Buffer::new(&mut room);
+    let _ = write!(path, "/proc/self/fd/{}\0", place.as_raw_fd());
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    same_place(place, &own).then_some(own)
+}
+
+/// The reading end of a socket with descriptors in its queue (unix(7), `SCM_RIGHTS`). `None` where a sandbox forbids sockets.
+pub fn queue_of(ends: &[BorrowedFd<'_>]) -> Option<OwnedFd> {
+    let (reader, writer) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut message = SendAncillaryBuffer::new(&mut room);
+    let fits = message.push(SendAncillaryMessage::ScmRights(ends));
+    (fits && sendmsg(&writer, &[IoSlice::new(&[0])], &mut message, SendFlags::empty()).is_ok()).then_some(reader)
+}
+
+/// The descriptors in a socket's queue, which it keeps or loses.
+pub(crate) fn ends_in(queue: &OwnedFd, look: Look) -> Ends {
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut message = RecvAncillaryBuffer::new(&mut room);
+    let flags = match look {
+        Look::Copy => RecvFlags::PEEK,
+        Look::Remove => RecvFlags::empty(),
+    };
+    let flags = flags | RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let mut ends = [None, None];
+    if recvmsg(queue, &mut [IoSliceMut::new(&mut [0])], &mut message, flags).is_ok() {
+        let descriptors = message.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        });
+        for (slot, descriptor) in ends.iter_mut().zip(descriptors.flatten()) {
+            *slot = Some(descriptor);
+        }
+    }
+    ends
+}
+
+/// On a busy machine this process then runs soon after it is woken: since Linux 6.12 `sched_runtime` is the time slice of
+/// an ordinary task (a tenth of a millisecond at least). An older kernel ignores it, a sandbox may refuse it.
+#[allow(unsafe_code)]
+pub(crate) fn ask_for_short_slice() {
+    /// `struct sched_attr` of `sched_setattr(2)`.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    /// Both are kept: there is a flag for the policy, and the niceness has to be given again.
+    const KEEP_POLICY: u64 = 8;
+    let Ok(nice) = rustix::process::getpriority_process(None) else { return };
+    let size = size_of::<Attributes>() as u32;
+    let (runtime, flags) = (100_000, KEEP_POLICY);
+    let attributes = Attributes { size, policy: 0, flags, nice, priority: 0, runtime, deadline: 0, period: 0 };
+    // SAFETY: reads as many bytes as `size` says, which are the structure's.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+}
+
+/// A process's name as ps(1) and top(1) show it; at most 15 bytes (prctl(2), `PR_SET_NAME`).
+pub(crate) fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// Moves bytes from a pipe into another without blocking; returns how many.
+pub(crate) fn splice(from: &OwnedFd, to: &OwnedFd, bytes: usize) -> Result<usize, Errno> {
+    rustix::pipe::splice(from, None, to, None, bytes, SpliceFlags::NONBLOCK)
+}
+
+/// A process sleeps so long.
+pub(crate) fn sleep(time: &rustix::event::Timespec) {
+    let none: &mut [PollFd<'_>] = &mut [];
+    let _ = poll(none, Some(time));
+}
+
+/// Drops the pages of all private anonymous memory but `keep`, this thread's block and its stack from `stack` down: a
+/// helper must not hold what its run does (each page that both have is copied at the run's next write to it), and its
+/// secrets least of all. File mappings stay, for they hold the program's relocated pointers.
+///
+/// Without /proc it does nothing. 32-bit x86 is left out: there rustix asks the auxiliary vector again for each system
+/// call's address, which before Linux 6.4 takes an allocation.
+pub(crate) fn let_go_of_memory(keep: &[Range<usize>], stack: usize) {
+    if cfg!(target_arch = "x86") {
+        return;
+    }
+    bind_symbols();
+    let mut room = [0; 4096];
+    let stack = (room.as_ptr() as usize).saturating_sub(STACK_BELOW)..stack;
+    // The kernel writes to the thread block (rseq(2)), and functions of C that are under way check the stack protector's
+    // value there. It starts at what pthread_self(3) says, or lies just before; a page on either side is more than it has.
+    let (page, block) = (page_size(), thread_block());
+    let block = block.saturating_sub(page)..block + page;
+    let Ok(maps) = open(c"/proc/self/maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
+    let mut text = Buffer::new(&mut room);
+    loop {
+        let count = match rustix::io::read(&maps, text.space_mut()) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        text.advance(count);
+        while let Some(end) = memchr::memchr(b'\n', &text) {
+            if let Some(mapping) = text.get(..end).and_then(anonymous_mapping) {
+                drop_all_but(mapping, page, &keep.iter().chain([&block, &stack]));
+            }
+            text.discard_front(end + 1);
+        }
+        // A line with a long path: its end says nothing that is wanted.
+        if text.space() == 0 {
+            text.truncate(FIELDS);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn page_size() -> usize {
+    // SAFETY: it only tells.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(4096)
+}
+
+/// The C library's own zero-initialised memory, which a helper keeps: glibc's memcpy looks there for the sizes at which it
+/// changes its method. Asked before the fork, for it takes the loader's lock.
+#[allow(unsafe_code)]
+pub(crate) fn memory_of_libc() -> Range<usize> {
+    struct Search {
+        inside: usize,
+        found: Range<usize>,
+    }
+    unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _: usize, search: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the loader's description of a module, and the value below.
+        let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
+        // SAFETY: the module's program headers, as many as it says.
+        let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        let base = info.dlpi_addr as usize;
+        let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|header| {
+            let start = base.wrapping_add(header.p_vaddr as usize);
+            (start, start + header.p_filesz as usize, start + header.p_memsz as usize)
+        });
+        if loaded.clone().any(|(start, _, end)| (start..end).contains(&search.inside))
+            && let Some((_, zeroes, end)) = loaded.clone().max_by_key(|(_, zeroes, end)| end - zeroes)
+        {
+            search.found = zeroes..end;
+        }
+        0
+    }
+    let mut search = Search { inside: inside_libc(), found: 0..0 };
+    // SAFETY: the function and what it is given are those above.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    search.found
+}
+
+/// An address in the C library: of a text, since that of a function may be an entry of the program's own table.
+#[allow(unsafe_code)]
+fn inside_libc() -> usize {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it returns a constant.
+    return unsafe { libc::gnu_get_libc_version() as usize };
+    #[cfg(not(target_env = "gnu"))]
+    return libc::memcpy as *const () as usize;
+}
+
+#[allow(unsafe_code)]
+fn thread_block() -> usize {
+    // SAFETY: it only tells where this thread's block is.
+    unsafe { libc::pthread_self() as usize }
+}
+
+/// What is called from here on is bound now, where the program binds its symbols lazily: the linker's own memory goes too.
+#[allow(unsafe_code)]
+fn bind_symbols() {
+    let (mut to, from) = ([0_u8; 64], [1_u8; 64]);
+    let (to, from) = (core::hint::black_box(to.as_mut_ptr()), core::hint::black_box(from.as_ptr()));
+    let count = core::hint::black_box(64);
+    // SAFETY: both arrays are that long; a descriptor of -1 is refused; a timespec is written; the masks are.
+    unsafe {
+        libc::memcpy(to.cast(), from.cast(), count);
+        libc::memmove(to.cast(), from.cast(), count);
+        libc::memset(to.cast(), 0, count);
+        core::hint::black_box(libc::memcmp(to.cast(), from.cast(), count));
+        libc::close(-1);
+        libc::syscall(libc::SYS_getpid);
+        super::clock(libc::CLOCK_MONOTONIC);
+        libc::__errno_location();
+        let mut mask = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigfillset(mask.as_mut_ptr());
+        libc::sigdelset(mask.as_mut_ptr(), libc::SIGTERM);
+        libc::pthread_sigmask(libc::SIG_BLOCK, core::ptr::null(), mask.as_mut_ptr());
+    }
+}
+
+/// More than the functions called from [`let_go_of_memory`] need.
+const STACK_BELOW: usize = 16 * 1024;
+/// Where a path starts in a line of /proc/self/maps.
+const FIELDS: usize = 73;
+
+/// The range of a line of /proc/self/maps (proc(5)) that is private and has no file behind it.
+fn anonymous_mapping(line: &[u8]) -> Option<Range<usize>> {
+    let line = core::str::from_utf8(line).ok().or_else(|| core::str::from_utf8(line.get(..FIELDS)?).ok())?;
+    let mut fields = line.split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let permissions = fields.next()?;
+    let inode = fields.nth(2)?;
+    let is_special = fields.next().is_some_and(|name| name.starts_with("[v") || name.starts_with("[uprobes"));
+    let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+    (permissions.ends_with('p') && inode == "0" && !is_special).then_some(range)
+}
+
+/// Drops what of the mapping no `keep` covers.
+#[allow(unsafe_code)]
+fn drop_all_but<'a>(mapping: Range<usize>, page: usize, keep: &(impl Iterator<Item = &'a Range<usize>> + Clone)) {
+    let mut start = mapping.start;
+    while start < mapping.end {
+        // The next kept range that reaches into what is left.
+        let next = keep.clone().filter(|keep| keep.end > start).min_by_key(|keep| keep.start);
+        let end = next.map_or(mapping.end, |next| (next.start & !(page - 1)).clamp(start, mapping.end));
+        if end > start {
+            // SAFETY: nothing that runs in a helper from here on looks at it. What cannot be dropped (locked memory of
+            // some kinds) stays.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+        start = next.map_or(mapping.end, |next| (next.end + page - 1) & !(page - 1));
+    }
+}
+
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod tests {
+    use super::*;
+    use std::os::fd::IntoRawFd;
+
+    const PAGE: usize = 4096;
+
+    #[test]
+    fn what_proc_lists_in_the_range_is_closed() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let copy = |least| rustix::io::fcntl_dupfd_cloexec(&file, least).unwrap().into_raw_fd();
+        let copies = [700, 710, 720, 730].map(copy);
+        close_listed(copies[1], copies[2]).unwrap();
+        // SAFETY: asks about numbers that are this test's.
+        let is_open = |number: RawFd| unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
+        assert_eq!(copies.map(is_open), [true, false, false, true]);
+    }
+
+    #[test]
+    fn mappings() {
+        for (line, range) in [
+            ("7ffe00000000-7ffe00021000 rw-p 00000000 00:00 0                          [stack]", true),
+            ("7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ", true),
+            ("7f0000000000-7f0000001000 r--p 00000000 00:00 0 ", true),
+            ("55d0c0000000-55d0c0001000 rw-p 00000000 00:00 0                          [heap]", true),
+            ("7f0000000000-7f0000001000 rw-s 00000000 00:01 1                          /dev/zero (deleted)", false),
+            ("7f0000000000-7f0000001000 rw-p 00003000 fe:00 1234                       /usr/lib/a b.so", false),
+            ("7ffe00000000-7ffe00002000 r-xp 00000000 00:00 0                          [vdso]", false),
+            ("7ffe00000000-7ffe00004000 r--p 00000000 00:00 0                          [vvar]", false),
+            ("garbage", false),
+        ] {
+            assert_eq!(anonymous_mapping(line.as_bytes()).is_some(), range, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_stays() {
+        // SAFETY: a mapping of this test's own, six pages.
+        unsafe {
+            let start = libc::mmap(
+                core::ptr::null_mut(),
+                6 * PAGE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            ) as usize;
+            let page = |number: usize| &mut *((start + number * PAGE) as *mut u8);
+            (0..6).for_each(|number| *page(number) = 1);
+            let (page_size, keep) =
+                (page_size(), [start + PAGE + 10..start + PAGE + 20, start + 4 * PAGE..start + 5 * PAGE, 0..PAGE]);
+            drop_all_but(start..start + 6 * PAGE, page_size, &keep.iter());
+            assert_eq!([0, 1, 2, 3, 4, 5].map(|number| *page(number)), [0, 1, 0, 0, 1, 0]);
+            libc::munmap(start as *mut libc::c_void, 6 * PAGE);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! How texts are read: once, for the compiler (`const`) and at run time alike.
+
+pub(crate) mod path_template;
+mod values;
+
+pub use values::{parse_duration, parse_level, parse_size};

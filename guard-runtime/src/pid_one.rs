@@ -1,0 +1,42 @@
+//! The end of a run that is PID 1, as in most containers.
+//!
+//! The kernel keeps from it every signal that it has no handler for and that is sent from inside its namespace, SIGKILL
+//! included. So a thread of ours waits for the collector's word: it takes the streams away from the other threads, waits until
+//! the log has everything, and ends the process. With it all other processes of the namespace end, the helpers too.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use guard_collector::protocol::END_OF_CLOSING_LINE;
+use guard_collector::{Blocked, sys};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// What a shell says of a process that SIGKILL ended.
+const KILLED: i32 = 128 + 9;
+/// A console that takes nothing does not put the end off for longer.
+const LONGEST_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Waits for a byte of `request` in a thread of its own, which ends where that ends.
+///
+/// # Errors
+/// Where no thread can be had: such a run could not be ended.
+pub(crate) fn wait_for_request(request: OwnedFd, control: OwnedFd, replies: OwnedFd) -> io::Result<()> {
+    let null = File::options().write(true).open("/dev/null")?;
+    let (mut request, mut control) = (File::from(request), File::from(control));
+    let end = move || {
+        if !matches!(request.read(&mut [0]), Ok(1)) {
+            return;
+        }
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+        // A closing line without text: how the run ended the collector knows.
+        if control.write_all(&[END_OF_CLOSING_LINE]).is_ok() {
+            let _ = poll(&mut [PollFd::new(&replies.as_fd(), PollFlags::IN)], Some(&LONGEST_WAIT));
+        }
+        sys::exit(KILLED)
+    };
+    // Inherited by the thread: no handler of the user's runs in it.
+    let _blocked = Blocked::all();
+    std::thread::Builder::new().name("guard-pid-1".into()).stack_size(64 * 1024).spawn(end).map(drop)
+}

@@ -1,0 +1,117 @@
+//! Namespaces of processes, as containers have them: who dies with PID 1, and whom a loser can see.
+#![allow(missing_docs)]
+#![allow(unsafe_code, reason = "namespaces are system calls")]
+
+mod support;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use support::{NO_STANDBY, TestEnv, before_exec, is_root, kill, log_line, text, wait_for};
+
+/// `unshare`, in whose new namespace of processes the rest of its arguments is PID 1. None where that is not allowed.
+fn unshare() -> Option<Command> {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).stdin(Stdio::null());
+    let mut probe = Command::new("unshare");
+    probe.args(command.get_args()).arg("true");
+    if probe.status().is_ok_and(|status| status.success()) {
+        return Some(command);
+    }
+    println!("not shown: this machine allows no namespaces of processes");
+    None
+}
+
+/// The process that has that number of the child's inside the namespace.
+fn inner(unshare: &Child, number: &str) -> u32 {
+    let mut found = None;
+    wait_for("the process in the namespace", || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let of_namespace = |pid: &u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:\t")).unwrap_or_default().to_owned();
+            numbers.ends_with(&format!("\t{number}")) && is_descendant(*pid, unshare.id())
+        };
+        found = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(of_namespace);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+fn is_descendant(pid: u32, of: u32) -> bool {
+    let mut pid = pid;
+    while pid > 1 && pid != of {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+        pid = fields.split(' ').nth(1).unwrap().parse().unwrap();
+    }
+    pid == of
+}
+
+/// tini(1) as PID 1: it ends with its child, and everybody else in there with it, the helpers too. What they could not write
+/// any more, the next run writes.
+#[test]
+#[ignore = "needs tini; TRIALS A9: not mended yet"]
+fn each_run_under_tini_has_a_closing_line() {
+    const DEATHS: usize = 30;
+    if unshare().is_none() {
+        return;
+    }
+    let env = TestEnv::new();
+    let start = |mode: &str| {
+        let mut command = unshare().unwrap();
+        command.args(["tini", "--", env!("CARGO_BIN_EXE_subject"), mode]).env("SUBJECT_DIR", env.path(""));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let count = |what: &dyn Fn(&str) -> bool| env.log_text().lines().filter(|line| what(line)).count();
+    let is_start = |line: &str| log_line::is_ours(line) && line.contains("run started");
+    for death in 1..=DEATHS {
+        let mut container = start("hold");
+        let job = inner(&container, "2");
+        wait_for("the holder to hold", || count(&|line| line.ends_with("] held")) == death);
+        assert!(kill(job, [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV][death % 3]));
+        container.wait().unwrap();
+    }
+    let mut last = start("code");
+    assert_eq!(last.wait().unwrap().code(), Some(3));
+    assert_eq!(count(&is_start), DEATHS + 1);
+    assert_eq!(count(&log_line::is_closing), DEATHS + 1, "each run has a closing line");
+}
+
+/// Holder and loser cannot see each other's processes, as in two containers that share a directory.
+#[test]
+fn a_stuck_holder_in_another_namespace() {
+    let Some(mut command) = unshare() else { return };
+    let env = TestEnv::new();
+    command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
+    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let output = env.run(&["stuck"]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(75) && !said.contains("unknown process"), "{}: {said}", output.status);
+    assert_eq!(env.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}
+
+/// A program that gives its future children a namespace of their own: the first of them is PID 1 there, as without us, and
+/// no helper.
+#[test]
+#[ignore = "needs root; TRIALS B24: not mended yet"]
+fn a_namespace_for_children() {
+    let env = TestEnv::new();
+    let mut command = env.subject(&["first_child_is_pid_1"]);
+    let unshare = || {
+        // SAFETY: a namespace for the caller's future children.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+    };
+    // Before the exec: the program itself stays outside.
+    let output = before_exec(&mut command, unshare).output().unwrap();
+    assert_eq!((output.status.code(), output.status.signal()), (Some(0), None), "{}", text(&output.stderr));
+    assert_eq!(env.entries(), ["child 1"]);
+    assert!(!env.log_text().contains(NO_STANDBY), "{}", env.log_text());
+}

@@ -1,0 +1,402 @@
+//! The run that takes too long, and what outlives one that has died.
+#![allow(missing_docs)]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{COLLECTOR, TestEnv, are_gone, helper, kill, wait_for};
+
+/// A run with a shell's children. Each notes its pid in the directory, in a file of its name.
+struct Hung {
+    env: TestEnv,
+    started: Instant,
+    child: Child,
+}
+
+/// As it names itself.
+const STANDBY: &str = "guard-standby";
+
+const KINDS: &str = r#"
+    start() { sh -c 'echo $$ >"$SUBJECT_DIR/$0.new"; mv "$SUBJECT_DIR/$0.new" "$SUBJECT_DIR/$0"; '"$2" "$1"; }
+    start child 'exec sleep 100' &
+    start deaf 'trap "" TERM; while :; do sleep 100; done' &
+    setsid sh -c 'echo $$ >"$SUBJECT_DIR/session"; exec sleep 100' &
+    (setsid sh -c 'echo $$ >"$SUBJECT_DIR/daemon"; trap "" TERM; while :; do sleep 100; done' &)
+    start silent 'exec >/dev/null 2>&1; trap "" TERM; while :; do sleep 100; done' &
+    start stopped 'kill -STOP $$; exec sleep 100' &
+    start chatty 'trap "" TERM; while :; do echo x; sleep 0.01; done' &
+"#;
+const NAMES: [&str; 7] = ["child", "deaf", "session", "daemon", "silent", "stopped", "chatty"];
+
+fn hung(script: &str, end: &str, settings: &[(&str, &str)]) -> Hung {
+    let env = TestEnv::new();
+    let started = Instant::now();
+    let child = start(&env, script, end, settings);
+    Hung { env, started, child }
+}
+
+fn start(env: &TestEnv, script: &str, end: &str, settings: &[(&str, &str)]) -> Child {
+    let mut command = env.subject(&["guarded"]);
+    command.env("SCRIPT", script).env("END", end).envs(settings.iter().copied());
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+impl Hung {
+    fn pid(&self, name: &str) -> u32 {
+        let path = self.env.path(name);
+        let mut pid = None;
+        wait_for(name, || {
+            pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+            pid.is_some()
+        });
+        pid.unwrap()
+    }
+
+    /// How it ended, and when.
+    fn wait(&mut self) -> (ExitStatus, Duration) {
+        (self.child.wait().unwrap(), self.started.elapsed())
+    }
+
+    fn wait_for_line(&self, part: &str) -> String {
+        let mut found = None;
+        wait_for(part, || {
+            found = self.env.log_text().lines().find(|line| line.contains(part)).map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    fn has_line(&self, part: &str) -> bool {
+        self.env.log_text().lines().any(|line| line.contains(part))
+    }
+}
+
+/// Ignoring SIGTERM, in a session of its own, forked twice, without the streams, stopped, printing all the time: all gone.
+#[test]
+fn after_the_timeout_nothing_of_it_is_left() {
+    let mut hung = hung(KINDS, "forever", &[("TIMEOUT", "1000"), ("KILL_AFTER", "1500")]);
+    let pids = NAMES.map(|name| hung.pid(name));
+    let (status, took) = hung.wait();
+    assert_eq!(status.signal(), Some(libc::SIGTERM));
+    assert!((1000..1500).contains(&took.as_millis()), "{took:?}");
+    assert!(
+        hung.env.closing_line().ends_with("run timed out after 1s: ended by SIGTERM"),
+        "{}",
+        hung.env.closing_line()
+    );
+    let said = hung.wait_for_line("longer than its timeout of 1s: SIGTERM, and SIGKILL 1.500s later; ");
+    assert!(said.contains("[WARN ]") && said.contains("; its other processes: pid "), "{said}");
+    // Those that took SIGTERM are gone at once; the lock is kept for the others.
+    let [child, deaf, session, daemon, silent, stopped, chatty] = pids;
+    wait_for("SIGTERM", || are_gone(&[child, session, stopped]));
+    assert!(hung.started.elapsed() < Duration::from_millis(2400), "{:?}", hung.started.elapsed());
+    assert!(!are_gone(&[deaf]) && !are_gone(&[daemon]) && !are_gone(&[silent]) && !are_gone(&[chatty]));
+    assert!(hung.env.is_locked());
+    let loser = start(&hung.env, "", "well", &[]).wait_with_output().unwrap();
+    let said = String::from_utf8(loser.stderr).unwrap();
+    let expected = format!("is held by what is left of pid {}, which died 20", hung.child.id());
+    assert!(said.contains(&expected) && said.contains(": pid "), "{said}");
+    assert_eq!(loser.status.code(), Some(9));
+    wait_for("SIGKILL", || are_gone(&pids));
+    let all_gone = hung.started.elapsed();
+    assert!((2400..3200).contains(&all_gone.as_millis()), "{all_gone:?}");
+    wait_for("the lock", || !hung.env.is_locked());
+    hung.wait_for_line("[INFO ] guard_runtime: nothing is left of the run; the lock is free");
+    println!("run ended after {took:?}, all gone after {all_gone:?}, lock free after {:?}", hung.started.elapsed());
+}
+
+#[test]
+fn a_run_that_ignores_sigterm_is_killed() {
+    let mut hung = hung("", "deaf", &[("TIMEOUT", "200"), ("KILL_AFTER", "300")]);
+    let (status, took) = hung.wait();
+    assert_eq!(status.signal(), Some(libc::SIGKILL));
+    assert!((500..1000).contains(&took.as_millis()), "{took:?}");
+    assert!(hung.env.closing_line().ends_with("run timed out after 0.200s: ended by SIGKILL"));
+    wait_for("the lock", || !hung.env.is_locked());
+}
+
+#[test]
+fn a_run_may_end_in_order() {
+    let mut hung = hung("", "orderly", &[("TIMEOUT", "300")]);
+    let (status, took) = hung.wait();
+    assert!(status.success() && took < Duration::from_secs(2), "{took:?}");
+    let closing = hung.env.closing_line();
+    assert!(
+        closing.contains("[ERROR] guard_runtime: run timed out after 0.300s: then the run finished in 0."),
+        "{closing}"
+    );
+    assert_eq!(hung.env.entries(), ["works", "tidied up"]);
+}
+
+/// The run is over and lets go of its lock, but a child of it that ignores SIGTERM is still there.
+#[test]
+fn the_lock_is_kept_for_what_outlives_an_orderly_end() {
+    let script = "sh -c 'trap \"\" TERM; echo $$ >$SUBJECT_DIR/deaf; while :; do sleep 0.01; done' &\nsleep 0.1";
+    let mut hung = hung(script, "orderly", &[("TIMEOUT", "300"), ("KILL_AFTER", "1000")]);
+    let deaf = hung.pid("deaf");
+    assert!(hung.wait().0.success());
+    wait_for("the helper's lock", || hung.env.is_locked());
+    assert!(!are_gone(&[deaf]));
+    wait_for("SIGKILL", || are_gone(&[deaf]));
+    wait_for("the lock", || !hung.env.is_locked());
+}
+
+#[test]
+fn a_stopped_run_is_ended() {
+    let mut hung = hung("", "stopped", &[("TIMEOUT", "300")]);
+    assert_eq!(hung.wait().0.signal(), Some(libc::SIGTERM));
+}
+
+/// With a console that takes nothing, too: then nothing is read from the streams.
+#[test]
+fn a_run_that_prints_without_end_is_ended() {
+    let env = TestEnv::new();
+    let started = Instant::now();
+    let mut command = env.subject(&["guarded"]);
+    command.envs([("END", "chatty"), ("SCRIPT", "yes &"), ("TIMEOUT", "500"), ("KILL_AFTER", "500")]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let closing = env.closing_line();
+    assert!(closing.ends_with("run timed out after 0.500s: ended by SIGTERM"), "{closing}");
+}
+
+#[test]
+fn a_run_within_its_time_is_left_alone() {
+    let mut hung = hung("sleep 0.3", "well", &[("TIMEOUT", "20000")]);
+    assert!(hung.wait().0.success());
+    assert!(hung.env.closing_line().contains("run finished in"));
+    assert!(!hung.has_line("lives on") && !hung.has_line("live on"));
+}
+
+/// A daemon that it started on purpose.
+#[test]
+fn what_a_run_leaves_that_ends_well_is_named_and_lives() {
+    let mut hung = hung("(setsid sh -c 'echo $$ >$SUBJECT_DIR/daemon; exec sleep 100' &)\nsleep 0.1", "well", &[]);
+    let daemon = hung.pid("daemon");
+    assert!(hung.wait().0.success());
+    let named = format!("[INFO ] guard_runtime: 1 process of this run lives on: pid {daemon} (sleep)");
+    assert!(hung.env.log_text().ends_with(&(named + "\n")), "{}", hung.env.log_text());
+    assert!(!hung.env.is_locked());
+    assert!(!are_gone(&[daemon]));
+    kill(daemon, libc::SIGKILL);
+}
+
+const WRITER: &str = "sh -c 'echo $$ >$SUBJECT_DIR/writer; while :; do echo x; sleep 0.01; done' &\nsleep 0.1";
+
+const WAIT: &str = "; while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.01; done";
+
+#[test]
+fn the_lock_of_a_run_that_died_is_kept_for_what_is_left() {
+    let mut hung = hung(WRITER, "killed", &[]);
+    let writer = hung.pid("writer");
+    assert_eq!(hung.wait().0.signal(), Some(libc::SIGKILL));
+    let named = hung.wait_for_line("1 process of this run lives on");
+    assert!(
+        named.ends_with(&format!("on: pid {writer} (sh); the lock is kept until they have ended"))
+            || named.contains("processes of this run"),
+        "{named}"
+    );
+    assert!(hung.env.closing_line().contains("run ended without finishing after"));
+    let loser = start(&hung.env, "", "well", &[]).wait_with_output().unwrap();
+    assert_eq!(loser.status.code(), Some(9));
+    let said = String::from_utf8(loser.stderr).unwrap();
+    assert!(said.contains(&format!("what is left of pid {}, which died 20", hung.child.id())), "{said}");
+    assert!(said.contains(&format!(": pid {writer} (sh)")), "{said}");
+    kill(writer, libc::SIGKILL);
+    wait_for("the lock", || !hung.env.is_locked());
+    hung.wait_for_line("nothing is left of the run; the lock is free");
+    assert_eq!(fs::read(hung.env.lock()).unwrap(), b"");
+}
+
+#[test]
+fn survivors_are_killed_where_that_is_wanted() {
+    let script = WRITER.replace("while", "trap \"\" TERM; while");
+    let mut hung = hung(&script, "killed", &[("SURVIVORS", "kill"), ("KILL_AFTER", "300")]);
+    let writer = hung.pid("writer");
+    hung.wait();
+    wait_for("the end", || are_gone(&[writer]));
+    hung.wait_for_line(": SIGTERM, and SIGKILL 0.300s later; the lock is kept meanwhile");
+    hung.wait_for_line("SIGKILL, 0.300s after SIGTERM: ");
+    wait_for("the lock", || !hung.env.is_locked());
+}
+
+#[test]
+fn survivors_are_ignored_where_that_is_wanted() {
+    let mut hung = hung(WRITER, "killed", &[("SURVIVORS", "ignore")]);
+    let writer = hung.pid("writer");
+    hung.wait();
+    let said = hung.wait_for_line("of this run live");
+    assert!(said.contains("[WARN ]") && !said.contains("lock"), "{said}");
+    assert!(!hung.env.is_locked());
+    kill(writer, libc::SIGKILL);
+}
+
+/// Whichever helper dies, the lock is not free for a moment; with both it is.
+#[test]
+fn a_kept_lock_survives_either_helper() {
+    let mut hung = hung(&(WRITER.to_owned() + WAIT), "killed", &[]);
+    let (writer, run) = (hung.pid("writer"), hung.child.id());
+    let helpers = [helper(run, COLLECTOR), helper(run, STANDBY)];
+    hung.env.go();
+    hung.wait();
+    hung.wait_for_line("the lock is kept until");
+    let all = || {
+        fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| {
+                let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+                let holds = |fd: fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to == hung.env.lock());
+                let name = fs::read_to_string(entry.path().join("comm")).ok()?;
+                let is_holder = fs::read_dir(entry.path().join("fd")).ok()?.flatten().any(holds);
+                is_holder.then(|| (pid, name.trim().to_owned()))
+            })
+            .collect::<Vec<_>>()
+    };
+    wait_for("the new standby", || all().len() == 2 && all().iter().any(|(pid, _)| !helpers.contains(pid)));
+    for name in [COLLECTOR, STANDBY, COLLECTOR] {
+        let (pid, _) = all().into_iter().find(|(_, helper)| helper == name).unwrap();
+        kill(pid, libc::SIGKILL);
+        for _ in 0..20 {
+            assert!(hung.env.is_locked());
+        }
+        wait_for("its successor", || {
+            all().len() == 2
+                && all().iter().all(|(other, _)| *other != pid)
+                && all().iter().any(|(_, name)| name == COLLECTOR)
+                && all().iter().any(|(_, name)| name == STANDBY)
+        });
+    }
+    for (pid, _) in all() {
+        kill(pid, libc::SIGSTOP);
+    }
+    for (pid, _) in all() {
+        kill(pid, libc::SIGKILL);
+    }
+    wait_for("the lock", || !hung.env.is_locked());
+    // Nobody reads what it prints: SIGPIPE.
+    wait_for("the writer", || are_gone(&[writer]));
+}
+
+/// Inside its namespace nothing but an exit of its own ends it.
+#[test]
+#[ignore = "needs root"]
+fn a_run_that_is_pid_1_is_ended() {
+    let inside = |script: &str, end: &str, settings: &[(&str, &str)]| {
+        let env = TestEnv::new();
+        let started = Instant::now();
+        let subject = env.subject(&["guarded"]);
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc"]).arg(subject.get_program()).arg("guarded");
+        command.env("SUBJECT_DIR", env.path("")).env("SCRIPT", script).env("END", end).envs(settings.iter().copied());
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        (env, status, started.elapsed())
+    };
+    for end in ["deaf", "forever", "blocked", "chatty"] {
+        let (env, status, took) = inside("sleep 100 &", end, &[("TIMEOUT", "300"), ("KILL_AFTER", "300")]);
+        let closing = env.closing_line();
+        println!("{end}: {status}, {took:?}, {closing}");
+        assert_eq!(status.code(), Some(137), "{end}");
+        assert!(closing.ends_with("run timed out after 0.300s: ended by SIGKILL"), "{end}: {closing}");
+        assert!((600..3000).contains(&took.as_millis()), "{end}: {took:?}");
+        assert!(!env.is_locked());
+    }
+    let (env, status, _) = inside("", "orderly", &[("TIMEOUT", "300")]);
+    assert!(status.success());
+    assert!(env.closing_line().contains("run timed out after 0.300s: then the run finished in"));
+    let (env, status, _) = inside("", "well", &[("TIMEOUT", "30000")]);
+    assert!(status.success() && env.closing_line().contains("run finished in"));
+}
+
+/// A supervisor that was handed the run's standard output, and was there before it.
+#[test]
+fn a_stranger_that_holds_a_stream_is_named_and_left_alone() {
+    let env = TestEnv::new();
+    let script = "while [ ! -s run ]; do sleep 0.01; done; exec 3>/proc/$(cat run)/fd/1; echo >held; exec sleep 100";
+    let mut stranger = std::process::Command::new("sh").args(["-c", script]).current_dir(env.path("")).spawn().unwrap();
+    let script = "echo $PPID >$SUBJECT_DIR/run; while [ ! -e $SUBJECT_DIR/held ]; do sleep 0.01; done";
+    // Births are told in hundredths of a second.
+    std::thread::sleep(Duration::from_millis(30));
+    let (started, child) =
+        (Instant::now(), start(&env, script, "killed", &[("SURVIVORS", "kill"), ("KILL_AFTER", "200")]));
+    let mut hung = Hung { env, started, child };
+    hung.wait();
+    let expected = format!("not started by it, but with its output open: pid {} (sleep)", stranger.id());
+    hung.wait_for_line(&expected);
+    wait_for("the end of the pursuit", || hung.has_line("nothing is left of the run; the lock is free"));
+    assert_eq!(stranger.try_wait().unwrap(), None);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+/// From the end of the child that outlived a killed run to the first line of a run that waited for the lock.
+#[test]
+#[ignore = "a minute"]
+fn a_waiting_run_follows_what_is_left_at_once() {
+    let mut latencies: Vec<Duration> = (0..100)
+        .map(|_| {
+            let mut hung = hung(WRITER, "killed", &[]);
+            let writer = hung.pid("writer");
+            hung.wait();
+            wait_for("the helper's lock", || fs::read_to_string(hung.env.lock()).unwrap().contains("\nleft=pid "));
+            let loser = start(&hung.env, "", "well", &[]).wait_with_output().unwrap();
+            let said = String::from_utf8(loser.stderr).unwrap();
+            assert!(said.contains("what is left of pid") && said.contains(&format!(": pid {writer} (sh)")), "{said}");
+            let mut waiter = hung.env.subject(&["wait"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            let mut stderr = std::io::BufReader::new(waiter.stderr.take().unwrap());
+            std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+            assert!(line.contains("waiting up to"), "{line}");
+            kill(writer, libc::SIGKILL);
+            let killed = Instant::now();
+            line.clear();
+            let mut stdout = std::io::BufReader::new(waiter.stdout.take().unwrap());
+            std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+            let latency = killed.elapsed();
+            assert_eq!(line, "mine\n");
+            assert!(waiter.wait().unwrap().success());
+            latency
+        })
+        .collect();
+    latencies.sort_unstable();
+    println!("median {:?}, 90 of 100 within {:?}, most {:?}", latencies[50], latencies[89], latencies[99]);
+    assert!(latencies[50] < Duration::from_millis(50), "{latencies:?}");
+}
+
+/// Whichever helper is killed and whenever, the run ends in time, and nothing of it is left.
+#[test]
+#[ignore = "minutes"]
+fn two_hundred_timeouts_with_a_helper_killed() {
+    support::repeat(200, |number| {
+        let (timeout, kill_after) = (200 + support::random(400), 300);
+        let script = r#"
+            sh -c 'echo $$ >$SUBJECT_DIR/deaf; trap "" TERM; while :; do sleep 0.02; done' &
+            sh -c 'echo $$ >$SUBJECT_DIR/silent; exec >/dev/null 2>&1; trap "" TERM; while :; do sleep 0.02; done' &
+            (setsid sh -c 'echo $$ >$SUBJECT_DIR/daemon; trap "" TERM; while :; do sleep 0.02; done' &)
+        "#;
+        let end = if number % 3 == 0 { "deaf" } else { "forever" };
+        let mut hung = hung(script, end, &[("TIMEOUT", &timeout.to_string()), ("KILL_AFTER", "300")]);
+        let helpers = [helper(hung.child.id(), COLLECTOR), helper(hung.child.id(), STANDBY)];
+        let pids = ["deaf", "silent", "daemon"].map(|name| hung.pid(name));
+        let moment = Duration::from_millis(support::random(timeout + 2 * kill_after));
+        std::thread::sleep(moment.saturating_sub(hung.started.elapsed()));
+        kill(helpers[usize::from(number % 2 == 1)], libc::SIGKILL);
+        let (status, took) = hung.wait();
+        assert!(status.signal().is_some(), "{status}");
+        wait_for("nothing to be left", || are_gone(&pids));
+        let late = hung.started.elapsed().as_millis() as u64 - timeout - kill_after;
+        println!(
+            "timeout {timeout} ms, a helper killed after {moment:?}: run over after {took:?}, all gone {late} ms late"
+        );
+        assert!(late < 2500, "{late} ms late");
+        assert!(hung.env.closing_line().contains("run timed out after"), "{}", hung.env.log_text());
+        wait_for("the lock", || !hung.env.is_locked());
+    });
+}

@@ -1,0 +1,159 @@
+//! Whose the log is: files that somebody else has planted or put in its place, and who may read it.
+#![allow(missing_docs)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use support::{TestEnv, is_root, log_line, text, wait_for};
+
+/// An ordinary user who is not the one that runs the job.
+const SOMEBODY: u32 = 12_345;
+
+fn chmod(path: impl AsRef<std::path::Path>, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn chown(path: impl AsRef<std::path::Path>) {
+    std::os::unix::fs::lchown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+}
+
+/// In a directory where anybody may put files, somebody puts the log's file, or a link in its place, before the run.
+#[test]
+#[ignore = "TRIALS A5: not mended yet"]
+fn a_planted_log() {
+    if !is_root() {
+        return println!("not shown: takes root to make files of another user");
+    }
+    for plants_link in [true, false] {
+        let env = TestEnv::new();
+        let victim = env.path("victim");
+        fs::write(&victim, "precious\n").unwrap();
+        fs::create_dir(env.path("logs")).unwrap();
+        chmod(env.path("logs"), 0o1777);
+        if plants_link {
+            symlink(&victim, env.log()).unwrap();
+        } else {
+            fs::write(env.log(), "theirs\n").unwrap();
+            chmod(env.log(), 0o666);
+        }
+        chown(env.log());
+        let output = env.run(&["flood", "100000"]);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious\n", "link {plants_link}");
+        assert!(env.log().symlink_metadata().is_ok(), "not rotated away");
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(73), ""), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("run.log") && text(&output.stderr).lines().count() == 1);
+    }
+}
+
+/// The same while the run goes on, after somebody with the right to do so has moved the log away.
+#[test]
+fn a_link_planted_during_the_run() {
+    if !is_root() {
+        return println!("not shown: takes root to make files of another user");
+    }
+    let env = TestEnv::new();
+    fs::write(env.path("victim"), "precious\n").unwrap();
+    fs::create_dir(env.path("logs")).unwrap();
+    chmod(env.path("logs"), 0o1777);
+    let mut child = env.subject(&["flood_on_in_one_file", "10000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
+    symlink(env.path("victim"), env.path("link")).unwrap();
+    chown(env.path("link"));
+    fs::hard_link(env.log(), env.path("moved")).unwrap();
+    fs::rename(env.path("link"), env.log()).unwrap();
+    env.go();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    wait_for("the last line", || fs::read_to_string(env.path("moved")).unwrap().contains("] printed "));
+    assert_eq!(fs::read_to_string(env.path("victim")).unwrap(), "precious\n");
+}
+
+/// A private log is private at every moment of its rotation.
+#[test]
+#[ignore = "TRIALS A6: not mended yet"]
+fn a_private_log_is_never_open_to_others() {
+    let env = TestEnv::new();
+    fs::create_dir(env.path("logs")).unwrap();
+    fs::write(env.log(), "").unwrap();
+    chmod(env.log(), 0o600);
+    let (ends, seen) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                if let Ok(file) = fs::metadata(env.log()) {
+                    seen.fetch_or(file.mode() & 0o077, Ordering::Relaxed);
+                }
+            }
+        });
+        env.go();
+        for _ in 0..5 {
+            assert!(env.subject(&["rotations", "9000"]).stdout(Stdio::null()).status().unwrap().success());
+        }
+        ends.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(seen.into_inner(), 0, "others could read it");
+    assert!(env.log_files().iter().all(|file| fs::metadata(file).unwrap().mode() & 0o777 == 0o600));
+}
+
+/// Whoever may read it is decided by the file as it is when it is rotated, not as it was when the run began.
+#[test]
+#[ignore = "TRIALS A6: not mended yet"]
+fn a_log_made_private_during_the_run() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flood_on", "10000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
+    chmod(env.log(), 0o640);
+    if is_root() {
+        chown(env.log());
+    }
+    let before = fs::metadata(env.log()).unwrap().ino();
+    wait_for("a rotation", || fs::metadata(env.log()).is_ok_and(|file| file.ino() != before && file.len() > 0));
+    let after = fs::metadata(env.log()).unwrap();
+    env.go();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(after.mode() & 0o777, 0o640);
+    assert_eq!(after.uid() == SOMEBODY, is_root());
+}
+
+/// Moved to another disk, which is a copy and a removal, and a link to it left in its place: followed.
+#[test]
+#[ignore = "TRIALS A7: not mended yet"]
+fn a_log_replaced_by_a_link() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["prompt"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the first line", || env.log_text().contains("] subject::input: asked\n"));
+    fs::create_dir(env.path("other")).unwrap();
+    let other = env.path("other/run.log");
+    fs::copy(env.log(), &other).unwrap();
+    symlink(&other, env.path("link")).unwrap();
+    fs::rename(env.path("link"), env.log()).unwrap();
+    env.go();
+    assert!(child.wait().unwrap().success());
+    assert!(env.log().is_symlink(), "the link stays");
+    let text = fs::read_to_string(other).unwrap();
+    assert!(text.contains("] name? thank you\n") && text.lines().last().is_some_and(log_line::is_closing), "{text}");
+}
+
+/// Something in its place that is no file: written on where it was before, and told there.
+#[test]
+#[ignore = "TRIALS A7: not mended yet"]
+fn a_log_replaced_by_a_directory() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flood_on_in_one_file", "10000"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("lines", || env.log_text().contains("] line "));
+    let moved = env.path("moved");
+    fs::rename(env.log(), &moved).unwrap();
+    wait_for("a directory in its place", || {
+        let _ = fs::remove_file(env.log());
+        fs::create_dir(env.log()).is_ok()
+    });
+    env.go();
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    let text = fs::read_to_string(moved).unwrap();
+    let told = |line: &str| log_line::is_ours(line) && log_line::tag(line) == "[WARN ]" && line.contains("run.log");
+    assert_eq!(text.lines().filter(|line| told(line)).count(), 1, "told once");
+    assert!(text.lines().last().is_some_and(log_line::is_closing));
+}

@@ -1,0 +1,89 @@
+//! Runs that are ended, and what they leave: the test says how long, with which children, and how the run itself ends.
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use guard_runtime::{Config, Survivors};
+
+use crate::support::{LOCK, LOG, shell};
+
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn end(_: libc::c_int) {
+    ASKED_TO_END.store(true, Ordering::Relaxed);
+}
+
+fn argument(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+/// `TIMEOUT` and `KILL_AFTER` in milliseconds, `SURVIVORS`; the shell runs `SCRIPT`; then what `END` says.
+pub(crate) fn guarded() -> ExitCode {
+    let millis = |name| argument(name).parse().ok().map(Duration::from_millis);
+    let mut config = Config::new(LOCK, LOG);
+    if let Some(limit) = millis("TIMEOUT") {
+        config = config.timeout(limit);
+    }
+    if let Some(grace) = millis("KILL_AFTER") {
+        config = config.kill_after(grace);
+    }
+    config = match &*argument("SURVIVORS") {
+        "kill" => config.survivors(Survivors::Kill),
+        "ignore" => config.survivors(Survivors::Ignore),
+        _ => config,
+    };
+    let guard = match config.start() {
+        Ok(guard) => guard,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(error.exit_code(9));
+        }
+    };
+    shell(&argument("SCRIPT"));
+    // A test that fails leaves nobody behind.
+    let sleep = || std::thread::sleep(Duration::from_secs(100));
+    // SAFETY: dispositions of this program's, and signals to it.
+    unsafe {
+        match &*argument("END") {
+            "killed" => {
+                libc::kill(libc::getpid(), libc::SIGKILL);
+            }
+            "deaf" => {
+                libc::signal(libc::SIGTERM, libc::SIG_IGN);
+                sleep();
+            }
+            // Every signal, by the only thread of the program's own.
+            "blocked" => {
+                let mut all: libc::sigset_t = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+                loop {
+                    std::hint::spin_loop();
+                }
+            }
+            "stopped" => {
+                libc::kill(libc::getpid(), libc::SIGSTOP);
+                sleep();
+            }
+            "orderly" => {
+                libc::signal(libc::SIGTERM, end as *const () as libc::sighandler_t);
+                println!("works");
+                while !ASKED_TO_END.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                println!("tidied up");
+            }
+            "chatty" => {
+                while !ASKED_TO_END.load(Ordering::Relaxed) {
+                    println!("{}", "x".repeat(200));
+                }
+            }
+            "well" => {}
+            _ => sleep(),
+        }
+    }
+    drop(guard);
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,67 @@
+//! Runs that tell how they ended, in every way there is.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use guard_runtime::locked_pipeline;
+
+use crate::support::{LOCK, LOG, wait_for_stdin};
+
+/// A script that the test writes.
+const HOOK: &str = ". $SUBJECT_DIR/hook.sh";
+
+#[locked_pipeline(
+    lock = LOCK,
+    log = LOG,
+    status = "${SUBJECT_DIR}/status.json",
+    metrics = "${SUBJECT_DIR}/metrics/run.prom",
+    on_end = HOOK
+)]
+fn told(how: &str) -> Result<(), String> {
+    println!("about to end: {how}");
+    end(how)
+}
+
+pub(crate) fn end_told(how: String) -> Result<(), String> {
+    if how == "dropped" {
+        assert!(pin!(dropped()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        return Ok(());
+    }
+    told(&how)
+}
+
+fn end(how: &str) -> Result<(), String> {
+    match how {
+        "well" => return Ok(()),
+        "error" => return Err("disk on fire".into()),
+        "panic" => panic!("at the disco"),
+        "exit_0" => std::process::exit(0),
+        "exit_3" => std::process::exit(3),
+        "abort" => std::process::abort(),
+        // SAFETY: none; a segmentation fault is the point.
+        "segfault" => unsafe { std::ptr::null_mut::<u8>().write_volatile(1) },
+        // SAFETY: ends the process.
+        "leave_3" => unsafe { libc::_exit(3) },
+        // SAFETY: ends the process.
+        "leave_0" => unsafe { libc::_exit(0) },
+        "memory" => loop {
+            std::hint::black_box(vec![1_u8; 1_000_000]).leak();
+        },
+        _ => wait_for_stdin(),
+    }
+    Ok(())
+}
+
+#[locked_pipeline(
+    lock = LOCK,
+    log = LOG,
+    status = "${SUBJECT_DIR}/status.json",
+    metrics = "${SUBJECT_DIR}/metrics/run.prom",
+    on_end = HOOK
+)]
+async fn dropped() {
+    println!("about to end: dropped");
+    let mut first = true;
+    std::future::poll_fn(|_| if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
+}
