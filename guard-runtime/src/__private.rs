@@ -5,6 +5,7 @@ use std::io::Write;
 pub use core::time::Duration;
 pub use log::LevelFilter;
 
+pub use crate::cluster_arguments::*;
 pub use crate::outcome::{AnyValue, Code, HiddenError, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
 use crate::{Config, Guard, Tee};

@@ -9,7 +9,11 @@ use std::time::Duration;
 use guard_collector::Survivors;
 use log::LevelFilter;
 
+#[cfg(feature = "postgres")]
+use crate::cluster_config::ClusterConfig;
 use crate::launch::Tee;
+#[cfg(feature = "postgres")]
+use crate::lock::cluster::ClusterContention;
 use crate::lock::{Contention, LockError, remedy};
 use crate::parse::path_template;
 use crate::run::Guard;
@@ -57,6 +61,8 @@ pub struct Config {
     pub(crate) status: Option<String>,
     pub(crate) metrics: Option<String>,
     pub(crate) on_end: Option<String>,
+    #[cfg(feature = "postgres")]
+    pub(crate) cluster: ClusterConfig,
 }
 
 /// The files of a run, their templates filled in.
@@ -96,6 +102,8 @@ impl Config {
             status: None,
             metrics: None,
             on_end: None,
+            #[cfg(feature = "postgres")]
+            cluster: ClusterConfig::default(),
         }
     }
 
@@ -220,6 +228,8 @@ impl Config {
             let what = format!("backups must be 0 to 999 (it is {backups}), max_size at least 1 (it is {max_size})");
             return Err(StartError::Argument { what });
         }
+        #[cfg(feature = "postgres")]
+        self.cluster.check()?;
         if self.timeout == Some(Duration::ZERO) {
             return Err(StartError::Argument { what: "timeout must be more than zero".into() });
         }
@@ -297,6 +307,22 @@ pub enum StartError {
         /// How long a run may take.
         limit: Duration,
     },
+    /// Another run holds the cluster lock, on this or another machine. The log has a line that says so.
+    #[cfg(feature = "postgres")]
+    #[non_exhaustive]
+    HeldInCluster {
+        /// Who holds it.
+        contention: ClusterContention,
+        /// [`Config::stuck_after`], where the holder has been connected for longer.
+        longer_than: Option<Duration>,
+    },
+    /// The cluster lock could not be tried: no connection, no login, no server that can hold it.
+    #[cfg(feature = "postgres")]
+    #[non_exhaustive]
+    Cluster {
+        /// What was wrong, and what to do; no password.
+        what: String,
+    },
     /// Another run is active in this process: one after the other works, one inside or beside the other does not.
     Active,
     /// A path template or a number cannot be used.
@@ -336,8 +362,23 @@ impl StartError {
         match self {
             Self::Held(_) => conflict,
             Self::Stuck { .. } => HOLDER_STUCK,
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { longer_than: None, .. } => conflict,
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { .. } => HOLDER_STUCK,
             _ => SETUP_FAILED,
         }
+    }
+}
+
+impl StartError {
+    /// The run was not to be, or its lock's server was not to be had: the log says so too.
+    pub(crate) fn is_skip(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if matches!(self, Self::HeldInCluster { .. } | Self::Cluster { .. }) {
+            return true;
+        }
+        matches!(self, Self::Held(_) | Self::Stuck { .. })
     }
 }
 
@@ -350,6 +391,14 @@ impl fmt::Display for StartError {
             }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { contention, longer_than: None } => write!(f, "run skipped: {contention}"),
+            #[cfg(feature = "postgres")]
+            Self::HeldInCluster { contention, longer_than: Some(limit) } => {
+                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: look after it")
+            }
+            #[cfg(feature = "postgres")]
+            Self::Cluster { what } => f.write_str(what),
             Self::Lock(error) => error.fmt(f),
             Self::Log { path, source } => {
                 write!(f, "cannot open the log {}: {source}; {}", path.display(), remedy(source))
@@ -377,7 +426,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Log { source, .. } | Self::Report { source, .. } | Self::Capture(source) => Some(source),
             Self::Lock(error) => Some(error),
-            Self::Held(_) | Self::Stuck { .. } | Self::Active | Self::Argument { .. } => None,
+            _ => None,
         }
     }
 }

@@ -3,6 +3,9 @@
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
+mod cluster_arguments;
+#[cfg(feature = "postgres")]
+mod cluster_config;
 mod config;
 mod descriptor;
 mod environment;
@@ -10,6 +13,7 @@ mod fork;
 mod launch;
 mod link;
 mod lock;
+mod locks;
 mod log_open;
 mod logger;
 mod outcome;
@@ -26,6 +30,8 @@ pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 pub use launch::Tee;
+#[cfg(feature = "postgres")]
+pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
 pub use parse::{parse_duration, parse_level, parse_size};
 pub use run::{Guard, Outcome};

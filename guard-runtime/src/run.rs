@@ -15,7 +15,8 @@ use guard_collector::{Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper,
 use crate::config::{Config, Paths, StartError};
 use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
-use crate::lock::{self, Contention, LockError, PipelineLock};
+use crate::lock;
+use crate::locks::Locks;
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
 use crate::usage::{Meter, max_memory};
@@ -38,7 +39,7 @@ struct Run {
     started: Instant,
     meter: Meter,
     link: Link,
-    lock: PipelineLock,
+    lock: Locks,
 }
 
 /// An active run. It ends when this is dropped: the log's closing line says that the run finished, or that it panicked
@@ -116,10 +117,10 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         open_log(log_path, config.max_size, config.backups)
             .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
     };
-    let lock = match acquire(config, lock_path) {
+    let lock = match Locks::acquire(config, lock_path) {
         Ok(lock) => lock,
         Err(error) => {
-            if matches!(error, StartError::Held(_) | StartError::Stuck { .. })
+            if error.is_skip()
                 // Best effort: the skip is told on stderr whatever becomes of this.
                 && let Ok(mut log) = open()
             {
@@ -155,6 +156,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     };
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
     let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
+    let shown = run.lock.shown();
     end_at_exit();
     let pid = std::process::id();
     PID.store(pid, Ordering::Release);
@@ -167,7 +169,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
-    logger::note(Severity::Info, &format!("run started: pid {pid}, lock {}{logger}", lock_path.display()));
+    logger::note(Severity::Info, &format!("run started: pid {pid}, {shown}{logger}"));
     if let Some(error) = no_terminal {
         let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
         logger::note(Severity::Warn, &text);
@@ -187,26 +189,6 @@ fn capture(link: &Link) -> std::io::Result<FrameWriter> {
     Ok(writer)
 }
 
-fn acquire(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
-    let announce = |contention: &Contention| {
-        let patience = config.wait.unwrap_or_default();
-        let _ = std::io::stderr().write_all(format!("{contention}; waiting up to {patience:?} for it\n").as_bytes());
-    };
-    let result = match config.wait {
-        None => PipelineLock::acquire(path),
-        Some(patience) => PipelineLock::acquire_within(path, patience, announce),
-    };
-    result.map_err(|error| match (error, config.stuck_after) {
-        (LockError::Held(contention), Some(limit))
-            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit) =>
-        {
-            StartError::Stuck { contention, limit }
-        }
-        (LockError::Held(contention), _) => StartError::Held(contention),
-        (error, _) => StartError::Lock(error),
-    })
-}
-
 /// Ends the run of that number, or whichever is active.
 fn end(number: Option<u64>, ending: &Ending) {
     if PID.load(Ordering::Acquire) != std::process::id() {
@@ -214,6 +196,7 @@ fn end(number: Option<u64>, ending: &Ending) {
     }
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
+    run.lock.returned();
     flush_buffers();
     logger::close();
     let Run { started, meter, link, lock, .. } = run;

@@ -1,5 +1,17 @@
 //! `PipelineLock`: an exclusive `flock`, released by the kernel on any death; the lock file is never deleted.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod clock;
+#[cfg(feature = "postgres")]
+pub(crate) mod cluster;
+#[cfg(feature = "postgres")]
+mod end_process;
+#[cfg(feature = "postgres")]
+#[cfg_attr(any(not(target_os = "linux"), guard_portable), path = "kill_timer_portable.rs")]
+mod kill_timer;
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -79,6 +91,8 @@ pub struct Holder {
     pub elsewhere: bool,
     /// The run itself is dead: its helper holds the lock for what is left of it, since its death.
     pub left: Option<Left>,
+    /// What it still waits for before its run begins: the cluster lock, which another machine's run holds.
+    pub waits_for: Option<String>,
 }
 
 /// What is left of a run that died.
@@ -110,12 +124,13 @@ impl fmt::Display for Contention {
                 let age = age.as_secs_f64();
                 write!(f, "what is left of pid {pid}, which died {started}, {age:.3}s ago: {processes}")
             }
-            Some(Holder { pid, program, host, started, age, elsewhere, .. }) => {
+            Some(Holder { pid, program, host, started, age, elsewhere, waits_for, .. }) => {
                 write!(f, "pid {pid} ")?;
                 if *elsewhere {
                     write!(f, "of another pid namespace or machine (host {host}) ")?;
                 }
-                write!(f, "({program}), started {started}, {:.3}s ago", age.as_secs_f64())
+                write!(f, "({program}), started {started}, {:.3}s ago", age.as_secs_f64())?;
+                waits_for.as_ref().map_or(Ok(()), |what| write!(f, ", waiting for {what}"))
             }
         }
     }
@@ -251,6 +266,22 @@ impl PipelineLock {
                 result => return result,
             }
         }
+    }
+
+    /// Adds to the record what this holder waits for before its run begins; returns the length that it had. Best effort:
+    /// the record tells, and decides nothing.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tell_waiting(&self, what: &str) -> u64 {
+        let length = rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_size as u64);
+        let line = format!("waits_for={}\n", what.replace('\n', "?"));
+        let _ = rustix::io::pwrite(&self.file, line.as_bytes(), length);
+        length
+    }
+
+    /// Cuts the record to the length that it had.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn tell_no_more(&self, length: u64) {
+        let _ = rustix::fs::ftruncate(&self.file, length);
     }
 
     /// The lock file, as it was given.
@@ -414,6 +445,7 @@ fn read_holder(file: &mut File) -> Option<Holder> {
         left: field("left_of").and_then(|pid| {
             Some(Left { pid: pid.parse().ok()?, processes: field("left").unwrap_or_default().to_owned() })
         }),
+        waits_for: field("waits_for").map(str::to_owned),
     })
 }
 

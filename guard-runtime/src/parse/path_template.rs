@@ -67,6 +67,19 @@ pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsStrin
     Ok(path.into())
 }
 
+/// Checks the form of a text that need not be a path.
+pub(crate) const fn check_text(template: &str) -> Result<(), &'static str> {
+    check_range(template.as_bytes(), 0, template.len(), true)
+}
+
+/// Fills such a text in.
+pub(crate) fn expand_text(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<OsString, String> {
+    check_text(template)?;
+    let mut text = OsString::new();
+    fill(template, 0, template.len(), &variable, &mut text)?;
+    Ok(text)
+}
+
 /// Fills in what stands from `start` to `end`.
 fn fill(
     template: &str,
