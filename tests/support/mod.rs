@@ -1,7 +1,11 @@
 //! Starts the program under test in a directory of its own and reads what it left there.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+#[cfg(feature = "postgres")]
+pub mod cluster;
 pub mod log_line;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod terminal;
 
 use std::fs;
