@@ -34,6 +34,7 @@ pub struct Output {
     missing: Option<(u64, Errno)>,
     told_unrotated: bool,
     rotated: bool,
+    ends_family: bool,
 }
 
 impl Output {
@@ -59,6 +60,7 @@ impl Output {
             missing: None,
             told_unrotated: false,
             rotated: false,
+            ends_family: false,
         })
     }
 
@@ -161,6 +163,16 @@ impl Output {
         let console = self.console_of(console);
         let result = self.consoles.get_mut(console).push(raw);
         self.check_console(result);
+    }
+
+    /// A record said so, where `ends`.
+    pub(crate) fn note_end_of_family(&mut self, ends: bool) {
+        self.ends_family |= ends;
+    }
+
+    /// Whether one has, since this was last asked.
+    pub(crate) fn ends_family(&mut self) -> bool {
+        core::mem::take(&mut self.ends_family)
     }
 
     /// A record, or a line of our own.
