@@ -3,8 +3,8 @@
 //! What a text or a number means is not decided here: the expansion hands it to a `const fn` of `guard-runtime`, the one
 //! place that reads sizes, levels and path templates, and a mistake there is a compile error on the same token.
 
-use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ExprLit, Ident, Lit, Path, Token};
@@ -90,21 +90,38 @@ pub(crate) struct Argument {
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) given: Vec<Argument>,
-    /// Given, if in vain: such an argument is not missing too.
-    mentioned: Vec<Ident>,
+    /// The attribute has let the others of its function expand first, and is the last of them.
+    pub(crate) is_last: bool,
+    /// Given, if in vain.
+    mentioned: Vec<String>,
+    /// Probably meant by something that has its own message, and so not missing too.
+    excused: Vec<&'static str>,
+}
+
+/// What the expansion writes in front of its own arguments where it puts itself last. No argument begins like that.
+pub(crate) fn last_mark() -> TokenStream {
+    quote!(@last,)
 }
 
 impl Args {
-    /// What could be read, and every mistake.
+    /// What could be read, and every mistake, once.
     pub(crate) fn parse(tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut args = Self::default();
         let mut errors = Vec::new();
         let parser = |input: ParseStream<'_>| {
+            if input.peek(Token![@]) {
+                let _: (Token![@], Ident, Token![,]) = (input.parse()?, input.parse()?, input.parse()?);
+                args.is_last = true;
+            }
             while !input.is_empty() {
-                args.parse_one(input, &mut errors)?;
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                if let Err(error) = args.parse_one(input) {
+                    errors.push(error);
+                    skip_to_the_next(input)?;
+                } else if !input.is_empty() && !input.peek(Token![,]) {
+                    errors.push(Error::new(input.span(), "expected a comma between two arguments"));
+                    skip_to_the_next(input)?;
                 }
+                input.parse::<Option<Token![,]>>()?;
             }
             Ok(())
         };
@@ -112,7 +129,7 @@ impl Args {
             errors.push(error);
         }
         for required in ["lock", "log"] {
-            if args.get(required).is_none() && !args.mentioned.iter().any(|key| key == required) {
+            if !args.mentioned.iter().any(|key| key == required) && !args.excused.contains(&required) {
                 let message =
                     format!("missing argument `{required}`: write #[locked_pipeline(lock = \"…\", log = \"…\")]");
                 errors.push(Error::new(Span::call_site(), message));
@@ -125,45 +142,79 @@ impl Args {
         self.given.iter().find(|argument| argument.key == key)
     }
 
-    fn parse_one(&mut self, input: ParseStream<'_>, errors: &mut Vec<Error>) -> syn::Result<()> {
-        let key = Ident::parse_any(input)?;
-        let known = KNOWN.iter().find(|(name, _)| key == name);
-        self.mentioned.push(key.clone());
+    fn parse_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        let Ok(raw) = Ident::parse_any(input) else {
+            self.excused.extend(["lock", "log"]);
+            return Err(input.error("an argument has a name: write lock = \"…\", log = \"…\""));
+        };
+        let key = raw.unraw();
+        let Some(&(_, kind)) = KNOWN.iter().find(|(name, _)| key == name) else {
+            let name = key.to_string();
+            self.excused.extend(near(&name));
+            return Err(Error::new(key.span(), unknown(&name)));
+        };
+        let is_second = self.mentioned.iter().any(|name| key == name);
+        self.mentioned.push(key.to_string());
+        let wants = kind.wants();
         if input.is_empty() || input.peek(Token![,]) {
-            let wants = known.map_or("a value", |(_, kind)| kind.wants());
-            errors.push(Error::new(key.span(), format!("`{key}` needs a value: write `{key} = ` and {wants}")));
-            return Ok(());
+            return Err(Error::new(key.span(), format!("`{key}` needs a value: write `{key} = ` and {wants}")));
+        }
+        if !input.peek(Token![=]) || input.peek(Token![==]) {
+            return Err(input.error(format!("expected `=`: write `{key} = ` and {wants}")));
         }
         input.parse::<Token![=]>()?;
-        let value: Expr = input.parse()?;
-        let Some(&(_, kind)) = known else {
-            errors.push(Error::new(key.span(), unknown(&key.to_string())));
-            return Ok(());
-        };
-        if self.get(&key.to_string()).is_some() {
-            errors.push(Error::new(key.span(), format!("`{key}` is given twice: keep one")));
-        } else if !is_acceptable(kind, &value) {
-            errors.push(Error::new_spanned(&value, format!("`{key}` is {}", kind.wants())));
-        } else {
-            self.given.push(Argument { key, kind, value });
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(Error::new(key.span(), format!("`{key}` needs a value: write `{key} = ` and {wants}")));
         }
+        let start = input.span();
+        let Ok(value) = input.parse::<Expr>() else {
+            return Err(Error::new(start, format!("`{key}` is {wants}")));
+        };
+        if is_second {
+            return Err(Error::new(key.span(), format!("`{key}` is given twice: keep one")));
+        }
+        if !is_acceptable(kind, &value) {
+            return Err(Error::new_spanned(&value, format!("`{key}` is {wants}")));
+        }
+        self.given.push(Argument { key, kind, value });
         Ok(())
     }
 }
 
-fn is_acceptable(kind: Kind, value: &Expr) -> bool {
+/// To the comma in front of the next argument, to that argument (`name =`), or to the end.
+fn skip_to_the_next(input: ParseStream<'_>) -> syn::Result<()> {
+    let is_argument = || input.peek(Ident::peek_any) && input.peek2(Token![=]);
+    while !input.is_empty() && !input.peek(Token![,]) && !is_argument() {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// Without the invisible groups of `macro_rules!` fragments (`$lock:expr`), and parentheses.
+pub(crate) fn bare(value: &Expr) -> &Expr {
     match value {
+        Expr::Group(group) => bare(&group.expr),
+        Expr::Paren(paren) => bare(&paren.expr),
+        other => other,
+    }
+}
+
+fn is_acceptable(kind: Kind, value: &Expr) -> bool {
+    match bare(value) {
         Expr::Lit(ExprLit { lit, .. }) => kind.takes(lit),
-        Expr::Path(_) if kind == Kind::Crate => syn::parse2::<Path>(value.to_token_stream()).is_ok(),
+        Expr::Path(path) if kind == Kind::Crate => syn::parse2::<Path>(path.to_token_stream()).is_ok(),
         _ => kind != Kind::Crate,
     }
 }
 
 fn unknown(key: &str) -> String {
     let known = KNOWN.map(|(name, _)| format!("`{name}`")).join(", ");
-    let near = KNOWN.iter().map(|(name, _)| *name).filter(|name| is_near(key, name)).max_by_key(|name| name.len());
-    let suggestion = near.map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
+    let suggestion = near(key).map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
     format!("unknown argument `{key}`.{suggestion} Known: {known}")
+}
+
+fn near(key: &str) -> Option<&'static str> {
+    KNOWN.iter().map(|(name, _)| *name).filter(|name| is_near(key, name)).max_by_key(|name| name.len())
 }
 
 /// One contains the other (`lockfile`, `size`, `max_backups`), or they differ by a slip or two (`bakcups`).
@@ -189,7 +240,6 @@ fn distance(one: &str, other: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quote::quote;
 
     fn messages(tokens: TokenStream) -> Vec<String> {
         Args::parse(tokens).1.iter().map(ToString::to_string).collect()
@@ -198,12 +248,35 @@ mod tests {
     #[test]
     fn every_mistake_at_once() {
         let messages = messages(quote!(lock = 5, lockfile = "a", backups = "7", backups = 1, level));
-        assert_eq!(messages.len(), 5, "{messages:#?}");
+        assert_eq!(messages.len(), 6, "{messages:#?}");
         assert_eq!(messages[0], "`lock` is a path, as in \"logs/nightly.log\"");
         assert!(messages[1].starts_with("unknown argument `lockfile`. Did you mean `lock`? Known: `lock`, `log`,"));
         assert_eq!(messages[2], "`backups` is a whole number");
-        assert!(messages[3].starts_with("`level` needs a value: write `level = ` and a level: \"off\""));
-        assert!(messages[4].starts_with("missing argument `log`"));
+        assert_eq!(messages[3], "`backups` is given twice: keep one");
+        assert!(messages[4].starts_with("`level` needs a value: write `level = ` and a level: \"off\""));
+        assert!(messages[5].starts_with("missing argument `log`"));
+    }
+
+    /// A slip of syntax costs no other argument, and one mistake has one message.
+    #[test]
+    fn one_message_for_each_mistake() {
+        for (tokens, start) in [
+            (quote!(lock = , log = "a"), "`lock` needs a value"),
+            (quote!(log = "a", lock =), "`lock` needs a value"),
+            (quote!(lock: "a", log = "b"), "expected `=`: write `lock = ` and a path"),
+            (quote!(lock("a"), log = "b"), "expected `=`"),
+            (quote!(lock == "a", log = "b"), "expected `=`"),
+            (quote!(lock = "a" log = "b"), "expected a comma"),
+            (quote!(lock = "a"; log = "b"), "expected a comma"),
+            (quote!(lock = ? "a", log = "b"), "`lock` is a path"),
+            (quote!(lockfile = "a", log = "b"), "unknown argument `lockfile`. Did you mean `lock`?"),
+            (quote!("a.lock", log = "b"), "an argument has a name"),
+            (quote!(lock = "a", , log = "b"), "an argument has a name"),
+            (quote!(lock = "a", log = "b", colour), "unknown argument `colour`. Known"),
+        ] {
+            let (tokens, messages) = (tokens.to_string(), messages(tokens));
+            assert!(messages.len() == 1 && messages[0].starts_with(start), "{tokens}: {messages:#?}");
+        }
     }
 
     #[test]

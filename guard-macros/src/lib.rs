@@ -3,11 +3,15 @@
 
 mod args;
 mod expand;
+mod function;
+mod manifest;
+mod return_type;
+mod settings;
 
 use proc_macro::TokenStream;
 
 /// Makes a function a run that is locked, logged, and loses nothing it printed.
 #[proc_macro_attribute]
 pub fn locked_pipeline(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    expand::expand(arguments.into(), &function.into()).into()
+    expand::expand(&arguments.into(), &function.into()).into()
 }

@@ -4,11 +4,13 @@ use std::io::Write;
 
 pub use core::time::Duration;
 pub use log::LevelFilter;
+pub use std::boxed::Box;
 
+use crate::Guard;
 pub use crate::cluster_arguments::*;
-pub use crate::outcome::{AnyValue, Code, HiddenError, Returned, ShownError};
+pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
-use crate::{Config, Guard, Tee};
+pub use crate::{Config, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
@@ -70,29 +72,43 @@ pub const fn differ(lock: &str, log: &str) {
     panic!("`lock` and `log` name the same file: give the lock a file of its own");
 }
 
-/// An argument that may be a text or a number.
-#[derive(Debug)]
-pub struct Size<T>(pub T);
-
-impl Size<&'static str> {
-    /// In bytes.
-    #[track_caller]
-    pub const fn bytes(self) -> u64 {
-        match parse_size(self.0) {
-            Ok(bytes) => bytes,
-            Err(wrong) => panic!("{}", wrong),
-        }
-    }
+/// A text or a number of bytes, as a constant.
+#[diagnostic::on_unimplemented(
+    message = "`max_size` is a text such as \"5MB\", or a number of bytes as `u64`; this is `{Self}`",
+    label = "neither a text nor a `u64`",
+    note = "a number of another type is cast: `… as u64`"
+)]
+pub trait SizeArgument: Copy {
+    /// Whether the type is `&'static str`; else it is `u64`.
+    const IS_TEXT: bool;
 }
 
-impl Size<u64> {
-    /// In bytes.
-    #[track_caller]
-    pub const fn bytes(self) -> u64 {
-        match self.0 {
-            0 => panic!("a size of 0 leaves no room for a line"),
-            bytes => bytes,
+impl SizeArgument for &'static str {
+    const IS_TEXT: bool = true;
+}
+
+impl SizeArgument for u64 {
+    const IS_TEXT: bool = false;
+}
+
+/// Reads a size, in bytes.
+#[track_caller]
+#[allow(unsafe_code)]
+pub const fn size<T: SizeArgument>(value: T) -> u64 {
+    let value = &raw const value;
+    let size = if T::IS_TEXT {
+        // SAFETY: `IS_TEXT` says that T is `&'static str`, which a constant function cannot ask in another way.
+        parse_size(unsafe { *value.cast::<&'static str>() })
+    } else {
+        // SAFETY: and where not, that it is `u64`.
+        match unsafe { *value.cast::<u64>() } {
+            0 => Err("a size of 0 leaves no room for a line"),
+            bytes => Ok(bytes),
         }
+    };
+    match size {
+        Ok(bytes) => bytes,
+        Err(wrong) => panic!("{}", wrong),
     }
 }
 
@@ -132,7 +148,34 @@ pub const fn duration(text: &str) -> Duration {
     }
 }
 
-/// Calls the body. That it is called once lets it give back what it has borrowed for good.
-pub fn call<T>(body: impl FnOnce() -> T) -> T {
-    body()
+/// Never called: it stands in front of an async body, to tell the compiler the type.
+pub fn no_value<T>() -> T {
+    unreachable!()
+}
+
+/// Calls the body with the function's arguments. That it is called once lets it give back what it has borrowed for good;
+/// that every argument is one of its own drops them in the order of the function.
+macro_rules! calls {
+    ($($call:ident($($argument:ident: $Type:ident),*);)*) => {$(
+        #[allow(missing_docs, clippy::too_many_arguments)]
+        pub fn $call<$($Type,)* T>($($argument: $Type,)* body: impl FnOnce($($Type),*) -> T) -> T {
+            body($($argument),*)
+        }
+    )*};
+}
+
+calls! {
+    call_0();
+    call_1(a: A);
+    call_2(a: A, b: B);
+    call_3(a: A, b: B, c: C);
+    call_4(a: A, b: B, c: C, d: D);
+    call_5(a: A, b: B, c: C, d: D, e: E);
+    call_6(a: A, b: B, c: C, d: D, e: E, f: F);
+    call_7(a: A, b: B, c: C, d: D, e: E, f: F, g: G);
+    call_8(a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H);
+    call_9(a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H, i: I);
+    call_10(a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H, i: I, j: J);
+    call_11(a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H, i: I, j: J, k: K);
+    call_12(a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H, i: I, j: J, k: K, l: L);
 }

@@ -14,7 +14,7 @@ mod with_feature {
     /// Checks the template of `cluster_lock`. No message repeats a part of it.
     #[track_caller]
     pub const fn cluster_lock(template: &'static str) -> &'static str {
-        match path_template::check_text(template) {
+        match path_template::check_parts(template) {
             Ok(()) => template,
             Err(wrong) => panic!("{}", wrong),
         }

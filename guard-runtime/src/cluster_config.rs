@@ -46,7 +46,8 @@ impl ClusterConfig {
     pub(crate) fn place(&self, lock: &Path) -> Result<Option<(String, String)>, StartError> {
         let Some(template) = &self.lock else { return Ok(None) };
         let wrong = |what: String| StartError::Argument { what: format!("cluster_lock: {what}") };
-        let filled = path_template::expand_text(template, |name| std::env::var_os(name)).map_err(wrong)?;
+        path_template::check_parts(template).map_err(|what| wrong(what.into()))?;
+        let filled = path_template::fill(template, |name| std::env::var_os(name)).map_err(wrong)?;
         let filled = filled.into_string().map_err(|_| wrong("what its variables hold is not UTF-8".into()))?;
         let (connection, name) = split_name(&filled).map_err(wrong)?;
         let by_file = || lock.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -3,38 +3,64 @@
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
+#[cfg(unix)]
 mod cluster_arguments;
-#[cfg(feature = "postgres")]
+#[cfg(all(unix, feature = "postgres"))]
 mod cluster_config;
+#[cfg(unix)]
 mod config;
+#[cfg(unix)]
 mod descriptor;
+#[cfg(unix)]
 mod environment;
+#[cfg(unix)]
 mod fork;
+#[cfg(unix)]
 mod launch;
+#[cfg(unix)]
 mod link;
+#[cfg(unix)]
 mod lock;
+#[cfg(unix)]
 mod locks;
+#[cfg(unix)]
 mod log_open;
+#[cfg(unix)]
 mod logger;
+#[cfg(unix)]
 mod outcome;
+#[cfg(unix)]
 mod parse;
+#[cfg(unix)]
 mod pid_one;
+#[cfg(unix)]
 mod pty;
+#[cfg(unix)]
 mod region;
+#[cfg(unix)]
 mod run;
+#[cfg(unix)]
 mod usage;
+#[cfg(unix)]
 mod verdict;
 
+#[cfg(unix)]
 pub use config::{Config, StartError};
+#[cfg(unix)]
 pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
+#[cfg(unix)]
 pub use launch::Tee;
-#[cfg(feature = "postgres")]
+#[cfg(all(unix, feature = "postgres"))]
 pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
+#[cfg(unix)]
 pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
+#[cfg(unix)]
 pub use parse::{parse_duration, parse_level, parse_size};
+#[cfg(unix)]
 pub use run::{Guard, Outcome};
 
 #[doc(hidden)]
+#[cfg(unix)]
 pub mod __private;

@@ -1,31 +1,65 @@
 //! What a function's return value says of its run, told from its type without asking for more than the language does.
 //!
-//! Method resolution prefers the first of these that fits (as in `anyhow`'s `kind.rs`): a result whose error can be
-//! shown, a result whose error cannot, an exit code, anything else.
+//! Method resolution prefers the first of these that fits (as in `anyhow`'s `kind.rs`): a future, which is refused; an
+//! exit code; a result whose error can be shown; a result whose error cannot; anything else.
 
 use std::fmt::Debug;
 use std::process::ExitCode;
 
 use crate::run::Outcome;
 
-/// Wraps a reference to the value; the expansion calls `(&&&&Returned(&value)).outcome()`.
+/// Wraps a reference to the value; the expansion calls `(&&&&&Returned(&value)).guard_outcome()`.
 #[derive(Debug)]
 pub struct Returned<'a, T>(pub &'a T);
+
+/// A future that the function made but did not run, whatever name its type has.
+pub trait MadeFuture<F> {
+    /// Not to be called.
+    fn guard_outcome(&self) -> Outcome
+    where
+        F: RunsInside;
+}
+
+impl<F: Future> MadeFuture<F> for &&&&Returned<'_, F> {
+    fn guard_outcome(&self) -> Outcome
+    where
+        F: RunsInside,
+    {
+        Outcome::Finished
+    }
+}
+
+impl<F: Future, E> MadeFuture<F> for &&&&Returned<'_, Result<F, E>> {
+    fn guard_outcome(&self) -> Outcome
+    where
+        F: RunsInside,
+    {
+        Outcome::Finished
+    }
+}
+
+/// Nothing does.
+#[diagnostic::on_unimplemented(
+    message = "the run would end when the future is made, not when it has run",
+    label = "a future: `{Self}`",
+    note = "write an `async fn`, or return `Pin<Box<dyn Future<Output = …>>>`, spelled out"
+)]
+pub trait RunsInside {}
 
 /// An exit code, by itself or in a result whose error can be shown.
 pub trait Code {
     /// How the run ended.
-    fn outcome(&self) -> Outcome;
+    fn guard_outcome(&self) -> Outcome;
 }
 
 impl Code for &&&Returned<'_, ExitCode> {
-    fn outcome(&self) -> Outcome {
+    fn guard_outcome(&self) -> Outcome {
         of_code(*self.0)
     }
 }
 
 impl<E: Debug> Code for &&&Returned<'_, Result<ExitCode, E>> {
-    fn outcome(&self) -> Outcome {
+    fn guard_outcome(&self) -> Outcome {
         self.0.as_ref().map_or_else(of_error, |code| of_code(*code))
     }
 }
@@ -33,11 +67,11 @@ impl<E: Debug> Code for &&&Returned<'_, Result<ExitCode, E>> {
 /// A result whose error can be shown.
 pub trait ShownError {
     /// How the run ended.
-    fn outcome(&self) -> Outcome;
+    fn guard_outcome(&self) -> Outcome;
 }
 
 impl<T, E: Debug> ShownError for &&Returned<'_, Result<T, E>> {
-    fn outcome(&self) -> Outcome {
+    fn guard_outcome(&self) -> Outcome {
         self.0.as_ref().map_or_else(of_error, |_| Outcome::Finished)
     }
 }
@@ -45,11 +79,11 @@ impl<T, E: Debug> ShownError for &&Returned<'_, Result<T, E>> {
 /// A result whose error has no `Debug`.
 pub trait HiddenError {
     /// How the run ended.
-    fn outcome(&self) -> Outcome;
+    fn guard_outcome(&self) -> Outcome;
 }
 
 impl<T, E> HiddenError for &Returned<'_, Result<T, E>> {
-    fn outcome(&self) -> Outcome {
+    fn guard_outcome(&self) -> Outcome {
         if self.0.is_ok() { Outcome::Finished } else { Outcome::Failed(None) }
     }
 }
@@ -57,11 +91,11 @@ impl<T, E> HiddenError for &Returned<'_, Result<T, E>> {
 /// Anything else.
 pub trait AnyValue {
     /// How the run ended.
-    fn outcome(&self) -> Outcome;
+    fn guard_outcome(&self) -> Outcome;
 }
 
 impl<T> AnyValue for Returned<'_, T> {
-    fn outcome(&self) -> Outcome {
+    fn guard_outcome(&self) -> Outcome {
         Outcome::Finished
     }
 }
@@ -85,7 +119,7 @@ mod tests {
 
     macro_rules! outcome {
         ($value:expr) => {
-            (&&&&Returned(&$value)).outcome()
+            (&&&&&Returned(&$value)).guard_outcome()
         };
     }
 

@@ -86,13 +86,13 @@ pub struct Holder {
     pub started: String,
     /// How long ago that was: by the time since the boot, or of a holder on another machine by the system's clock.
     pub age: Duration,
+    /// What it still waits for before its run begins: the cluster lock, which another machine's run holds.
+    pub waits_for: Option<String>,
     /// It runs in another pid namespace or on another machine: `pid` is its number there. That it lives is known from the
     /// lock file, which its helper touches once a minute.
     pub elsewhere: bool,
     /// The run itself is dead: its helper holds the lock for what is left of it, since its death.
     pub left: Option<Left>,
-    /// What it still waits for before its run begins: the cluster lock, which another machine's run holds.
-    pub waits_for: Option<String>,
 }
 
 /// What is left of a run that died.

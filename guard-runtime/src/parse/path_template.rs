@@ -32,6 +32,12 @@ pub(crate) const fn check(template: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Checks the form of a text that need not be a path.
+#[cfg(feature = "postgres")]
+pub(crate) const fn check_parts(template: &str) -> Result<(), &'static str> {
+    check_range(template.as_bytes(), 0, template.len(), false)
+}
+
 /// Checks what stands from `start` to `end`: all of it, or a default. `leads` where the path starts there.
 const fn check_range(bytes: &[u8], start: usize, end: usize, leads: bool) -> Result<(), &'static str> {
     let mut at = start;
@@ -59,29 +65,21 @@ const fn check_range(bytes: &[u8], start: usize, end: usize, leads: bool) -> Res
 /// Fills a template in, with `variable` to look names up.
 pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<PathBuf, String> {
     check(template)?;
+    fill(template, variable).map(PathBuf::from)
+}
+
+/// The same of a text that need not be a path.
+pub(crate) fn fill(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<OsString, String> {
     let mut path = OsString::new();
-    fill(template, 0, template.len(), &variable, &mut path)?;
+    fill_range(template, 0, template.len(), &variable, &mut path)?;
     if path.as_bytes().contains(&0) {
         return Err("the path contains a NUL byte".into());
     }
-    Ok(path.into())
-}
-
-/// Checks the form of a text that need not be a path.
-pub(crate) const fn check_text(template: &str) -> Result<(), &'static str> {
-    check_range(template.as_bytes(), 0, template.len(), true)
-}
-
-/// Fills such a text in.
-pub(crate) fn expand_text(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<OsString, String> {
-    check_text(template)?;
-    let mut text = OsString::new();
-    fill(template, 0, template.len(), &variable, &mut text)?;
-    Ok(text)
+    Ok(path)
 }
 
 /// Fills in what stands from `start` to `end`.
-fn fill(
+fn fill_range(
     template: &str,
     start: usize,
     end: usize,
@@ -112,7 +110,7 @@ fn fill(
                 let name = &template[from..to];
                 match (lookup(name), default) {
                     (Some(value), _) => path.push(value),
-                    (None, Some((from, to))) => fill(template, from, to, variable, path)?,
+                    (None, Some((from, to))) => fill_range(template, from, to, variable, path)?,
                     (None, None) => {
                         return Err(format!(
                             "the variable {name} is not set; set it, or give a default: ${{{name}:-/some/path}}"

@@ -1,0 +1,124 @@
+//! The arguments in the expansion: constants that check them, and the builder's calls.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprLit, FnArg, GenericParam, Lit};
+
+use crate::args::{self, Args, Argument, Kind};
+use crate::function::{Function, located};
+use crate::return_type;
+
+pub(crate) fn runtime(args: &Args) -> TokenStream {
+    args.get("crate").map_or_else(|| quote!(::guard_runtime), |argument| argument.value.to_token_stream())
+}
+
+pub(crate) struct Settings {
+    /// Constants, so that a mistake in a value is a compile error on the value.
+    pub(crate) checks: TokenStream,
+    /// The checked values.
+    pub(crate) values: Vec<TokenStream>,
+    /// The builder's calls.
+    pub(crate) config: TokenStream,
+}
+
+impl Settings {
+    pub(crate) fn of(args: &Args, function: &Function) -> Self {
+        let runtime = runtime(args);
+        // The one place that names the runtime: where it is not to be found, there is one error.
+        let mut checks = quote!(use #runtime::__private as __guard;);
+        let (mut values, mut calls) = (Vec::new(), TokenStream::new());
+        let (mut lock, mut log) = (TokenStream::new(), TokenStream::new());
+        let mut are_constants = true;
+        for argument in args.given.iter().filter(|argument| argument.kind != Kind::Crate) {
+            let (of_type, checked) = checked(argument);
+            let name = format_ident!("__GUARD_{}", argument.key.to_string().to_uppercase(), span = Span::mixed_site());
+            let span = located(Span::mixed_site(), argument.value.span());
+            let value = if may_be_generic(&argument.value, function) {
+                are_constants &= argument.kind != Kind::Template;
+                quote_spanned!(span=> const { #checked })
+            } else {
+                checks.extend(quote_spanned!(span=> const #name: #of_type = #checked;));
+                name.to_token_stream()
+            };
+            match argument.key.to_string().as_str() {
+                "lock" => lock.clone_from(&value),
+                "log" => log.clone_from(&value),
+                _ => {
+                    let method = &argument.key;
+                    calls.extend(quote!(.#method(#value)));
+                }
+            }
+            values.push(value);
+        }
+        if let Some(argument) = args.get("lock")
+            && are_constants
+            && !log.is_empty()
+        {
+            let span = located(Span::mixed_site(), argument.value.span());
+            checks.extend(quote_spanned!(span=> const _: () = __guard::differ(#lock, #log);));
+        }
+        Self { checks, values, config: quote!(__guard::Config::new(#lock, #log) #calls) }
+    }
+}
+
+/// An item, such as a constant, cannot use `Self` or a generic parameter: then it is `const { … }`, which the compiler
+/// evaluates when it builds, but not when it only checks.
+fn may_be_generic(value: &Expr, function: &Function) -> bool {
+    let tokens = value.to_token_stream();
+    if matches!(args::bare(value), Expr::Lit(_)) {
+        return false;
+    }
+    let is_method = |input: &FnArg| matches!(input, FnArg::Receiver(_));
+    let signature = &function.signature;
+    let in_impl = signature.inputs.iter().any(is_method)
+        || return_type::mentions(&signature.to_token_stream(), &["Self"])
+        || return_type::mentions(&function.body.stream(), &["Self"]);
+    names(&tokens).iter().any(|name| {
+        let of_function = signature.generics.params.iter().any(|parameter| match parameter {
+            GenericParam::Type(parameter) => parameter.ident == name,
+            GenericParam::Const(parameter) => parameter.ident == name,
+            GenericParam::Lifetime(_) => false,
+        });
+        // By custom, generic parameters are a letter or a word in CamelCase; in an `impl`, any name may be one.
+        let begins_like_one = name.starts_with(char::is_uppercase);
+        let like_a_parameter = begins_like_one && (name.len() == 1 || name.contains(char::is_lowercase));
+        name == "Self" || of_function || like_a_parameter || (in_impl && begins_like_one)
+    })
+}
+
+fn names(tokens: &TokenStream) -> Vec<String> {
+    let name = |token: TokenTree| match token {
+        TokenTree::Ident(ident) => vec![ident.to_string()],
+        TokenTree::Group(group) => names(&group.stream()),
+        _ => Vec::new(),
+    };
+    tokens.clone().into_iter().flat_map(name).collect()
+}
+
+/// The type of an argument's value, and the expression that checks it: a mistake is reported at the expression.
+fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
+    let Argument { key, kind, value } = argument;
+    let span = located(Span::mixed_site(), value.span());
+    let check = |checker: &str| {
+        let checker = Ident::new(checker, span);
+        quote_spanned!(span=> __guard::#checker(#value))
+    };
+    match kind {
+        Kind::Template if key == "metrics" => (quote!(&::core::primitive::str), check("metrics")),
+        Kind::Template => (quote!(&::core::primitive::str), check("path")),
+        Kind::Command => (quote!(&::core::primitive::str), check("command")),
+        Kind::Size => {
+            let number = matches!(args::bare(value), Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
+            let of_number = number.then(|| quote_spanned!(span=> ::<::core::primitive::u64>));
+            (quote!(::core::primitive::u64), quote_spanned!(span=> __guard::size #of_number(#value)))
+        }
+        Kind::Integer if key == "backups" => (quote!(::core::primitive::u16), check("backups")),
+        Kind::Integer => (quote!(::core::primitive::u8), value.to_token_stream()),
+        Kind::Level => (quote!(__guard::LevelFilter), check("level")),
+        Kind::Choice => (quote!(__guard::Tee), check("tee")),
+        Kind::Duration => (quote!(__guard::Duration), check("duration")),
+        Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
+        Kind::Crate => (quote!(()), quote!(())),
+    }
+}

@@ -1,0 +1,22 @@
+use std::sync::Mutex;
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+    }
+}
+#[guard]
+async fn job(number: &Mutex<u8>) -> u8 {
+    println!("in job");
+    let mut number = number.lock().unwrap();
+    *number += 1;
+    *number
+}
+
+fn main() {
+    println!("out {}", block_on(job(&Mutex::new(1))));
+}

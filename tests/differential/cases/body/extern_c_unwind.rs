@@ -1,0 +1,8 @@
+#[guard]
+extern "C-unwind" fn job() {
+    println!("in job");
+}
+
+fn main() {
+    job();
+}

@@ -1,0 +1,8 @@
+#[guard]
+extern "Rust" fn job() {
+    println!("in job");
+}
+
+fn main() {
+    job();
+}

@@ -1,0 +1,4 @@
+#[guard]
+fn main() {
+    // Nothing.
+}

@@ -1,0 +1,5 @@
+#[guard]
+fn main() {
+    println!("in main");
+    std::panic::panic_any(7_u8);
+}

@@ -1,0 +1,9 @@
+#[guard]
+fn job() {
+    print!("job, ");
+}
+
+fn main() {
+    job();
+    println!("after");
+}

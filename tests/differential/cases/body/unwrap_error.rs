@@ -1,0 +1,5 @@
+#[guard]
+fn main() {
+    println!("in main");
+    "seven".parse::<u8>().unwrap();
+}

@@ -1,0 +1,16 @@
+//@ edition: 2021
+#![allow(unused_variables)]
+struct D(&'static str);
+impl Drop for D {
+    fn drop(&mut self) {
+        println!("in drop {}", self.0)
+    }
+}
+#[guard]
+fn job(a: D, b: D) -> u8 {
+    D("tail").0.len() as u8
+}
+
+fn main() {
+    println!("out {}", job(D("a"), D("b")));
+}

@@ -1,0 +1,40 @@
+#![allow(unused_variables)]
+struct D(&'static str);
+impl Drop for D {
+    fn drop(&mut self) {
+        println!("in drop {}", self.0)
+    }
+}
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+    }
+}
+async fn tick() {
+    let mut polled = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut polled, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+#[guard]
+async fn job(mut a: Vec<D>, b: D) {
+    let _local = D("local");
+    tick().await;
+    a.pop();
+    println!("in body {}", a.len());
+}
+
+fn main() {
+    block_on(job(vec![D("a1"), D("a2")], D("b")));
+    println!("out after");
+}

@@ -1,0 +1,22 @@
+#![allow(unused_variables)]
+struct D(&'static str);
+impl Drop for D {
+    fn drop(&mut self) {
+        println!("in drop {}", self.0)
+    }
+}
+
+struct S(D, #[allow(dead_code)] D);
+
+impl S {
+    #[guard]
+    fn job(&self, (a, _): (D, D), c: D) {
+        println!("in body");
+        
+    }
+}
+
+fn main() {
+    S::job(Box::leak(Box::new(S(D("s0"), D("s1")))), (D("a"), D("b")), D("c"));
+    println!("out after");
+}

@@ -1,0 +1,8 @@
+pub struct S;
+
+impl S {
+    #[guard]
+    pub async fn job(&mut self) {
+        self.missing().await
+    }
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job() -> u8 {
+    std::future::ready(7).await
+}

@@ -1,0 +1,7 @@
+#[guard]
+pub fn job<T: Default>() -> T {
+    fn inner() -> T {
+        T::default()
+    }
+    inner()
+}

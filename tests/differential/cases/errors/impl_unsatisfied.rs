@@ -1,0 +1,4 @@
+#[guard]
+pub fn job() -> impl std::fmt::Display {
+    vec![1]
+}

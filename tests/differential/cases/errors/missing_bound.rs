@@ -1,0 +1,4 @@
+#[guard]
+pub fn job<T>(value: T) -> String {
+    value.to_string()
+}

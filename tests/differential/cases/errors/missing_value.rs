@@ -1,0 +1,6 @@
+#[guard]
+pub fn job(a: bool) -> u8 {
+    if a {
+        return 7;
+    }
+}

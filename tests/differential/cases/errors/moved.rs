@@ -1,0 +1,5 @@
+#[guard]
+pub fn job(text: String) -> String {
+    drop(text);
+    text
+}

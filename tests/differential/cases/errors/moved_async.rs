@@ -1,0 +1,5 @@
+#[guard]
+pub async fn job(text: String) -> String {
+    drop(text);
+    text
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub async fn job() -> ! {
+    println!("job");
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job(text: &str) {
+    std::thread::spawn(move || println!("{text}"));
+}

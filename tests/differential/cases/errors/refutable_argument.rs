@@ -1,0 +1,4 @@
+#[guard]
+pub fn job(Some(number): Option<u8>) -> u8 {
+    number
+}

@@ -1,0 +1,5 @@
+#[guard]
+pub fn job() -> &'static str {
+    let text = String::new();
+    &text
+}

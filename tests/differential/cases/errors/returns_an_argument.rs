@@ -1,0 +1,4 @@
+#[guard]
+pub fn job(text: String) -> &'static str {
+    text.as_str()
+}

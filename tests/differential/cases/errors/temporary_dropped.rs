@@ -1,0 +1,5 @@
+#[guard]
+pub fn job() -> usize {
+    let text = String::from("a").as_str();
+    text.len()
+}

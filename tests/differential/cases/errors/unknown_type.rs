@@ -1,0 +1,4 @@
+#[guard]
+pub fn job(number: Unknown) -> AlsoUnknown {
+    number
+}

@@ -1,0 +1,6 @@
+unsafe fn danger() {}
+
+#[guard]
+pub fn job() {
+    danger();
+}

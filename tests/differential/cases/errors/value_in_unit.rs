@@ -1,0 +1,4 @@
+#[guard]
+pub fn job() {
+    7
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub async fn job() {
+    7
+}

@@ -1,0 +1,6 @@
+#[guard]
+pub async fn job(lock: &std::sync::Mutex<u8>) -> u8 {
+    let number = lock.lock().unwrap();
+    std::future::ready(()).await;
+    *number
+}

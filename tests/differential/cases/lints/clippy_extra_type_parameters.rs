@@ -1,0 +1,4 @@
+#[guard]
+pub fn job<T>() -> u8 {
+    7
+}

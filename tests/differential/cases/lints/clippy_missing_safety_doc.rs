@@ -1,0 +1,2 @@
+#[guard]
+pub unsafe fn job() {}

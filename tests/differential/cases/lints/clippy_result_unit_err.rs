@@ -1,0 +1,4 @@
+#[guard]
+pub fn job() -> Result<(), ()> {
+    Err(())
+}

@@ -1,0 +1,5 @@
+#[guard]
+pub fn job() -> () {
+    println!("job");
+    ()
+}

@@ -1,0 +1,4 @@
+#[guard]
+fn job() {
+    println!("job");
+}

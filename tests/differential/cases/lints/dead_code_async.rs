@@ -1,0 +1,4 @@
+#[guard]
+async fn job() -> u8 {
+    7
+}

@@ -1,0 +1,5 @@
+#[expect(dead_code)]
+#[guard]
+fn job() {
+    println!("job");
+}

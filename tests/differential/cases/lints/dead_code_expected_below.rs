@@ -1,0 +1,5 @@
+#[guard]
+#[expect(dead_code)]
+fn job() {
+    println!("job");
+}

@@ -1,0 +1,8 @@
+pub struct S;
+
+impl S {
+    #[guard]
+    fn job(&self) {
+        println!("job");
+    }
+}

@@ -1,0 +1,7 @@
+#[deprecated(note = "old")]
+pub fn old() {}
+
+#[guard]
+pub fn job() {
+    old();
+}

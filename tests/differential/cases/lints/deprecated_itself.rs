@@ -1,0 +1,7 @@
+#[deprecated(note = "old")]
+#[guard]
+pub fn job() {}
+
+pub fn call() {
+    job();
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job<lower>(value: lower) -> lower {
+    value
+}

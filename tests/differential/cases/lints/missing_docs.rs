@@ -1,0 +1,7 @@
+#![warn(missing_docs)]
+//! Documented.
+
+#[guard]
+pub fn job() {
+    println!("job");
+}

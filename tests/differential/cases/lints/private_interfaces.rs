@@ -1,0 +1,4 @@
+struct Private;
+
+#[guard]
+pub fn job(_: Private) {}

@@ -1,0 +1,8 @@
+#[guard]
+pub fn job() -> u8 {
+    inner()
+}
+
+fn inner() -> u8 {
+    inner()
+}

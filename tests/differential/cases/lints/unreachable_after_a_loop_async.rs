@@ -1,0 +1,5 @@
+#[guard]
+pub async fn job() {
+    loop {}
+    println!("never");
+}

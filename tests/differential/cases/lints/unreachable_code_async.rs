@@ -1,0 +1,5 @@
+#[guard]
+pub async fn job() -> u8 {
+    return 3;
+    println!("never");
+}

@@ -1,0 +1,4 @@
+#[guard]
+pub fn job(number: u8) -> bool {
+    number >= 0
+}

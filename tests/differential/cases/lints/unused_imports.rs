@@ -1,0 +1,5 @@
+#[guard]
+pub fn job() {
+    use std::collections::HashMap;
+    println!("job");
+}

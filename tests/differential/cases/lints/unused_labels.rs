@@ -1,0 +1,6 @@
+#[guard]
+pub fn job() {
+    'label: loop {
+        break;
+    }
+}

@@ -1,0 +1,5 @@
+#[guard]
+pub fn job() {
+    std::fs::remove_file("a");
+    "a".to_owned();
+}

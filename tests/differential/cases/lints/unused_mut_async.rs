@@ -1,0 +1,5 @@
+#[guard]
+pub async fn job(mut numbers: Vec<u8>, mut text: String) -> usize {
+    text.push('a');
+    numbers.len()
+}

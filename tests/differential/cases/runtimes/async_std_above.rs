@@ -1,0 +1,7 @@
+#[async_std::main]
+#[guard]
+async fn main() -> Result<(), std::num::ParseIntError> {
+    async_std::task::yield_now().await;
+    println!("in main");
+    Ok(())
+}

@@ -1,0 +1,7 @@
+#[guard]
+#[tokio::main]
+async fn main() -> Result<(), std::num::ParseIntError> {
+    let number: u8 = tokio::spawn(async { "7".parse() }).await.unwrap()?;
+    println!("in main {number}");
+    Ok(())
+}

@@ -1,0 +1,6 @@
+#[guard]
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    tokio::task::yield_now().await;
+    println!("in main");
+}

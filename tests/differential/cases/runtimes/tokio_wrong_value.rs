@@ -1,0 +1,5 @@
+#[guard]
+#[tokio::main]
+async fn main() -> Result<(), std::fmt::Error> {
+    7
+}

@@ -1,0 +1,5 @@
+#[guard]
+fn main() -> ! {
+    println!("in main");
+    std::process::exit(6)
+}

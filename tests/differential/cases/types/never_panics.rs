@@ -1,0 +1,5 @@
+#[guard]
+fn main() -> ! {
+    println!("in main");
+    panic!("no way out")
+}

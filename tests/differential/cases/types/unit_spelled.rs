@@ -1,0 +1,8 @@
+#[guard]
+fn job() -> () {
+    println!("in job");
+}
+
+fn main() {
+    job();
+}

@@ -1,0 +1,1 @@
+//! No library: the package is there for what its cases depend on.

@@ -1,0 +1,7 @@
+use guard_runtime::locked_pipeline;
+
+#[locked_pipeline(lock = "a.lock", log = "a.log")]
+#[tokio::test]
+async fn job() {}
+
+fn main() {}
