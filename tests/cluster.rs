@@ -290,7 +290,8 @@ fn ways_in() {
     holder.kill().unwrap();
     holder.wait().unwrap();
 
-    assert!(host.run("end", &server.socket_url()).status.success(), "a Unix socket");
+    let by_socket = host.run("end", &server.socket_url());
+    assert!(by_socket.status.success(), "{}", text(&by_socket.stderr));
     let by_variable = host.command("end", &bare).env("PGPASSWORD", PASSWORD).output().unwrap();
     assert!(by_variable.status.success(), "{}", text(&by_variable.stderr));
     let file = host.env.path(".pgpass");
