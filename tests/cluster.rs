@@ -167,6 +167,29 @@ fn no_child_keeps_it() {
     assert_eq!(alive, 2, "the daemon's parent has ended, the others live");
 }
 
+/// The run's processes have as long as the run itself, those that ignore SIGTERM and daemons too.
+#[test]
+fn a_lost_lock_ends_the_family() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.hold(&mut host.command("children", &server.url()));
+    let read = |name: &str| fs::read_to_string(host.env.path(name)).unwrap_or_default();
+    let all = || format!("{} {}", read("children"), read("daemon"));
+    let pids = || all().split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
+    wait_for("its children", || pids().len() == 4);
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
+    let begun = now();
+    assert_eq!(settled(&mut holder).signal(), Some(libc::SIGTERM), "{}", host.log());
+    wait_for("their end", || support::are_gone(&pids()));
+    let lasted = now() - begun;
+    println!("all gone after {lasted:.3} s\n{}", host.log());
+    assert!((1.9..4.0).contains(&lasted), "two seconds from SIGTERM to SIGKILL: {lasted}");
+    wait_for("the words", || host.log().contains("SIGKILL, 2s after SIGTERM"));
+    let is_free =
+        || Command::new("flock").arg("-n").arg(host.env.path("run.lock")).arg("true").status().unwrap().success();
+    wait_for("the local lock", is_free);
+}
+
 /// Wherever it is in its start, helpers that have a copy of the connection for a moment included.
 #[test]
 fn killed_while_it_starts() {
@@ -267,7 +290,8 @@ fn ways_in() {
     holder.kill().unwrap();
     holder.wait().unwrap();
 
-    assert!(host.run("end", &server.socket_url()).status.success(), "a Unix socket");
+    let by_socket = host.run("end", &server.socket_url());
+    assert!(by_socket.status.success(), "{}", text(&by_socket.stderr));
     let by_variable = host.command("end", &bare).env("PGPASSWORD", PASSWORD).output().unwrap();
     assert!(by_variable.status.success(), "{}", text(&by_variable.stderr));
     let file = host.env.path(".pgpass");

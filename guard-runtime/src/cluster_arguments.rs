@@ -7,7 +7,7 @@ mod with_feature {
     use std::time::Duration;
 
     use crate::Config;
-    use crate::config::check_cluster_timeout;
+    use crate::cluster_config::check_cluster_timeout;
     use crate::lock::cluster::OnLockLost;
     use crate::parse::{parse_duration, path_template};
 

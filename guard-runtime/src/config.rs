@@ -9,9 +9,11 @@ use std::time::Duration;
 use guard_collector::Survivors;
 use log::LevelFilter;
 
+#[cfg(feature = "postgres")]
+use crate::cluster_config::ClusterConfig;
 use crate::launch::{ConsoleMode, Tee};
 #[cfg(feature = "postgres")]
-use crate::lock::cluster::{ClusterContention, OnLockLost};
+use crate::lock::cluster::ClusterContention;
 use crate::lock::{Contention, LockError, remedy};
 use crate::parse::path_template;
 use crate::run::Guard;
@@ -64,30 +66,6 @@ pub struct Config {
     pub(crate) cluster: ClusterConfig,
 }
 
-/// What is said of the cluster lock.
-#[cfg(feature = "postgres")]
-#[derive(Clone)]
-pub(crate) struct ClusterConfig {
-    /// A template, with the lock's name behind `#`; may hold a password.
-    pub(crate) lock: Option<String>,
-    pub(crate) timeout: Duration,
-    pub(crate) on_lost: OnLockLost,
-}
-
-#[cfg(feature = "postgres")]
-impl fmt::Debug for ClusterConfig {
-    /// Without the template: it may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lock, timeout, on_lost } = self;
-        let lock = lock.as_ref().map(|_| format_args!("…"));
-        f.debug_struct("ClusterConfig")
-            .field("lock", &lock)
-            .field("timeout", timeout)
-            .field("on_lost", on_lost)
-            .finish()
-    }
-}
-
 /// The files of a run, their templates filled in.
 pub(crate) struct Paths {
     pub(crate) lock: PathBuf,
@@ -127,7 +105,7 @@ impl Config {
             metrics: None,
             on_end: None,
             #[cfg(feature = "postgres")]
-            cluster: ClusterConfig { lock: None, timeout: Duration::from_secs(15), on_lost: OnLockLost::Stop },
+            cluster: ClusterConfig::default(),
         }
     }
 
@@ -243,36 +221,6 @@ impl Config {
         self
     }
 
-    /// A second lock, beyond this machine: held by PostgreSQL as long as this run's connection to it lives. A template
-    /// of a URL by libpq's rules (`"${DATABASE_URL}"`, `postgres://USER@HOST/DATABASE?sslmode=verify-full`), and behind
-    /// `#` the lock's name; without, that is the lock file's name without its ending. `$VAR`, `${VAR}`,
-    /// `${VAR:-default}` are filled in at the start, `$$` is a dollar. Default: none.
-    ///
-    /// ```no_run
-    /// use guard_runtime::Config;
-    /// let config = Config::new("/run/lock/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
-    /// ```
-    #[cfg(feature = "postgres")]
-    pub fn cluster_lock(mut self, url: impl Into<String>) -> Self {
-        self.cluster.lock = Some(url.into());
-        self
-    }
-
-    /// How long the connection that holds the cluster lock may be silent: 3 s or more; less is an error at the start.
-    /// Default: 15 s. The lock counts as lost after 2/3 of it, and the server gives a silent connection up after 4/3.
-    #[cfg(feature = "postgres")]
-    pub fn cluster_timeout(mut self, silence: Duration) -> Self {
-        self.cluster.timeout = silence;
-        self
-    }
-
-    /// What becomes of the run when the cluster lock is lost. Default: [`OnLockLost::Stop`].
-    #[cfg(feature = "postgres")]
-    pub fn on_lock_lost(mut self, what: OnLockLost) -> Self {
-        self.cluster.on_lost = what;
-        self
-    }
-
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
@@ -296,9 +244,7 @@ impl Config {
             return Err(StartError::Argument { what });
         }
         #[cfg(feature = "postgres")]
-        if let Err(what) = check_cluster_timeout(self.cluster.timeout) {
-            return Err(StartError::Argument { what: what.into() });
-        }
+        self.cluster.check()?;
         if self.timeout == Some(Duration::ZERO) {
             return Err(StartError::Argument { what: "timeout must be more than zero".into() });
         }
@@ -340,36 +286,6 @@ impl Config {
         }
         Ok(Paths { lock, log, status, metrics })
     }
-
-    /// The cluster lock's connection and name. No error prints a part of the template.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn cluster_place(&self, lock: &Path) -> Result<Option<(String, String)>, StartError> {
-        let Some(template) = &self.cluster.lock else { return Ok(None) };
-        let wrong = |what: String| StartError::Argument { what: format!("cluster_lock: {what}") };
-        let filled = path_template::fill(template, |name| std::env::var_os(name)).map_err(wrong)?;
-        let filled = filled.into_string().map_err(|_| wrong("what its variables hold is not UTF-8".into()))?;
-        let (connection, name) = crate::lock::cluster::split_name(&filled).map_err(wrong)?;
-        let name = match name {
-            Some(name) => name.to_owned(),
-            None => lock.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        };
-        Ok(Some((connection.to_owned(), name)))
-    }
-}
-
-/// Checks `cluster_timeout`. `const`, so that a mistake in a literal is a compile error.
-///
-/// # Errors
-/// A text that says what would be right.
-#[cfg(feature = "postgres")]
-pub(crate) const fn check_cluster_timeout(silence: Duration) -> Result<(), &'static str> {
-    if silence.as_millis() < 3_000 {
-        return Err("cluster_timeout is shorter than 3s: a network that hesitates for a second would end the run");
-    }
-    if silence.as_secs() > 86_400 {
-        return Err("cluster_timeout is longer than a day");
-    }
-    Ok(())
 }
 
 /// Whether `lock` is `log` or `log.N`.

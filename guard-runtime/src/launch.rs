@@ -50,6 +50,8 @@ pub enum ConsoleMode {
 pub(crate) struct Terms<'a> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) kill_after: Duration,
+    /// The same where the run has lost its cluster lock.
+    pub(crate) loss_grace: Duration,
     pub(crate) survivors: Survivors,
     /// Absolute.
     pub(crate) lock: &'a CStr,
@@ -69,6 +71,7 @@ impl Terms<'_> {
             pid: rustix::process::getpid(),
             timeout: self.timeout.map(micros),
             kill_after: micros(self.kill_after),
+            loss_grace: micros(self.loss_grace),
             survivors: self.survivors,
             streams,
             lock: CStr::from_bytes_with_nul(copy(self.lock.to_bytes_with_nul())).unwrap_or_default(),

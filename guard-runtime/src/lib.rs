@@ -5,6 +5,8 @@ compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only
 
 #[cfg(unix)]
 mod cluster_arguments;
+#[cfg(all(unix, feature = "postgres"))]
+mod cluster_config;
 #[cfg(unix)]
 mod config;
 #[cfg(unix)]

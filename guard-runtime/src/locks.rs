@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 #[cfg(feature = "postgres")]
 use guard_collector::protocol::Severity;
@@ -27,7 +28,7 @@ impl Locks {
     /// Both locks, the machine's first: of the runs of one machine one goes to the server.
     pub(crate) fn acquire(config: &Config, path: &Path) -> Result<Self, StartError> {
         #[cfg(feature = "postgres")]
-        let (place, patience) = (config.cluster_place(path)?, config.wait.map(|wait| Time::now() + wait));
+        let (place, patience) = (config.cluster.place(path)?, config.wait.map(|wait| Time::now() + wait));
         let local = acquire_local(config, path)?;
         Ok(Self {
             #[cfg(feature = "postgres")]
@@ -43,6 +44,16 @@ impl Locks {
         if let Some(cluster) = &self.cluster {
             cluster.returned();
         }
+    }
+
+    /// How long the run's processes have from SIGTERM to SIGKILL once the cluster lock is lost.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "a local lock is never lost"))]
+    pub(crate) fn loss_grace(&self) -> Duration {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.grace();
+        }
+        Duration::ZERO
     }
 
     /// For the log.
@@ -93,7 +104,9 @@ fn acquire_in_cluster(
         let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
         let _ = std::io::stderr().write_all(text.as_bytes());
     };
-    let tell = |text: &str| logger::note(Severity::Error, text);
+    let tell = |text: &str, ends_run| {
+        if ends_run { logger::last_note(text) } else { logger::note(Severity::Error, text) }
+    };
     let (silence, on_lost) = (config.cluster.timeout, config.cluster.on_lost);
     let wanted = Wanted { connection, name, silence, on_lost, patience };
     let result = ClusterLock::acquire(&wanted, announce, tell);

@@ -87,11 +87,21 @@ pub(crate) fn close() -> Option<Channel> {
 
 /// A line of our own, whatever the levels say, for the file alone.
 pub(crate) fn note(severity: Severity, text: &str) {
+    send_note(severity, text, false);
+}
+
+/// Why the run ends itself: the helpers end its other processes.
+#[cfg(feature = "postgres")]
+pub(crate) fn last_note(text: &str) {
+    send_note(Severity::Error, text, true);
+}
+
+fn send_note(severity: Severity, text: &str, ends_family: bool) {
     with_channel(|channel| {
         let mut frame = vec![0; HEADER];
         frame.extend_from_slice(b"guard_runtime: ");
         frame.extend_from_slice(text.as_bytes());
-        send_record(channel, &mut frame, severity, false, now());
+        send_record(channel, &mut frame, severity, false, now(), ends_family);
     });
 }
 
@@ -117,7 +127,7 @@ impl Log for Logger {
         let mut frame = formatted(record);
         with_channel(|channel| {
             let console = record.level() <= channel.levels.console;
-            send_record(channel, &mut frame, severity(record.level()), console, time);
+            send_record(channel, &mut frame, severity(record.level()), console, time, false);
         });
         recycle(frame);
     }
@@ -210,11 +220,18 @@ impl Write for Gather {
 }
 
 /// Sends a record whose text stands in `frame` behind the room for a header.
-fn send_record(channel: &Channel, frame: &mut Vec<u8>, severity: Severity, console: bool, time: u64) {
+fn send_record(
+    channel: &Channel,
+    frame: &mut Vec<u8>,
+    severity: Severity,
+    console: bool,
+    time: u64,
+    ends_family: bool,
+) {
     /// The frames of a long record follow one another.
     static LONG: Mutex<()> = Mutex::new(());
     let header = |text: &[u8], continuation, more| {
-        header(&channel.nonce, &protocol::Record { severity, console, continuation, more, time, text })
+        header(&channel.nonce, &protocol::Record { severity, console, continuation, more, ends_family, time, text })
     };
     frame.pop_if(|last| *last == b'\n');
     let text = &frame[HEADER..];

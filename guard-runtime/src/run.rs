@@ -138,6 +138,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     let terms = Terms {
         timeout: config.timeout,
         kill_after: config.kill_after.unwrap_or(Config::KILL_AFTER),
+        loss_grace: lock.loss_grace(),
         survivors: config.survivors,
         lock: &lock_name,
         record: record.as_bytes(),

@@ -89,12 +89,18 @@ fn main() -> ExitCode {
         }
         // Leaves processes behind that live longer than the run.
         "children" => {
-            let executed = Command::new("sleep").arg("30").spawn().unwrap().id();
+            // Which ignores SIGTERM.
+            let executed = Command::new("sh").args(["-c", "trap '' TERM; sleep 30; :"]).spawn().unwrap().id();
             let forked = fork(|| std::thread::sleep(Duration::from_secs(30)));
             let daemon = fork(|| {
                 // SAFETY: a session of its own, as a daemon has.
                 unsafe { libc::setsid() };
-                fork(|| std::thread::sleep(Duration::from_secs(30)));
+                fork(|| {
+                    // SAFETY: a question.
+                    let pid = unsafe { libc::getpid() };
+                    std::fs::write(format!("{directory}/daemon"), pid.to_string()).unwrap();
+                    std::thread::sleep(Duration::from_secs(30));
+                });
             });
             std::fs::write(format!("{directory}/children"), format!("{executed} {forked} {daemon}")).unwrap();
             work(times);

@@ -217,6 +217,9 @@ impl Collector {
             if self.verdict.look_at_hook(&mut self.output) {
                 self.on(Event::HookEnded);
             }
+            if self.output.ends_family() {
+                self.end_family();
+            }
             self.output.flush();
             self.tell_standby_of_rotation();
             if self.output.take_new_file()

@@ -32,6 +32,7 @@ pub struct Journal {
     stage_at_death: AtomicU8,
     told: AtomicU8,
     timed_out: AtomicBool,
+    lock_lost: AtomicBool,
 }
 
 /// Lines of the log that are written once.
@@ -141,6 +142,15 @@ impl Journal {
 
     pub(crate) fn note_timeout(&self) {
         self.timed_out.store(true, Ordering::Release);
+    }
+
+    /// The run ends itself because it has lost its cluster lock.
+    pub(crate) fn lock_lost(&self) -> bool {
+        self.lock_lost.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_lost_lock(&self) {
+        self.lock_lost.store(true, Ordering::Release);
     }
 
     /// Says whether this is the first time.

@@ -35,6 +35,7 @@ pub struct Output {
     told_unrotated: bool,
     told_no_room: bool,
     rotated: bool,
+    ends_family: bool,
 }
 
 impl Output {
@@ -65,6 +66,7 @@ impl Output {
             told_unrotated: false,
             told_no_room: false,
             rotated: false,
+            ends_family: false,
         })
     }
 
@@ -186,6 +188,16 @@ impl Output {
         let console = self.console_of(console);
         let result = self.consoles.get_mut(console).push(raw, self.log.directory());
         self.check_console(result);
+    }
+
+    /// A record said so, where `ends`.
+    pub(crate) fn note_end_of_family(&mut self, ends: bool) {
+        self.ends_family |= ends;
+    }
+
+    /// Whether one has, since this was last asked.
+    pub(crate) fn ends_family(&mut self) -> bool {
+        core::mem::take(&mut self.ends_family)
     }
 
     /// A record, or a line of our own.

@@ -26,6 +26,7 @@ const NONCE: usize = 16;
 const FLAG_CONSOLE: u8 = 1;
 const FLAG_CONTINUATION: u8 = 2;
 const FLAG_MORE: u8 = 4;
+const FLAG_ENDS_FAMILY: u8 = 8;
 
 /// How grave a record is: the tag of its line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,8 @@ pub struct Record<'a> {
     pub continuation: bool,
     /// It goes on in a further frame.
     pub more: bool,
+    /// The run ends for what it says, and its other processes are to end with it.
+    pub ends_family: bool,
     /// When it was made, microseconds since 1970.
     pub time: u64,
     /// At most [`MAX_TEXT`] bytes of it.
@@ -173,9 +176,14 @@ impl Nonce {
 
 /// What stands in front of the record's text in its frame.
 pub fn header(nonce: &Nonce, record: &Record<'_>) -> [u8; HEADER] {
-    let Record { severity, console, continuation, more, time, text } = *record;
+    let Record { severity, console, continuation, more, ends_family, time, text } = *record;
     debug_assert!(text.len() <= MAX_TEXT);
-    let flags = [(console, FLAG_CONSOLE), (continuation, FLAG_CONTINUATION), (more, FLAG_MORE)];
+    let flags = [
+        (console, FLAG_CONSOLE),
+        (continuation, FLAG_CONTINUATION),
+        (more, FLAG_MORE),
+        (ends_family, FLAG_ENDS_FAMILY),
+    ];
     let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
     let parts = [&[severity as u8, flags][..], &(text.len() as u16).to_le_bytes(), &time.to_le_bytes()];
     let mut header = [0; HEADER];
@@ -261,6 +269,7 @@ fn frame_at_front(bytes: &[u8]) -> FrontFrame<'_> {
         console: flags & FLAG_CONSOLE != 0,
         continuation: flags & FLAG_CONTINUATION != 0,
         more: flags & FLAG_MORE != 0,
+        ends_family: flags & FLAG_ENDS_FAMILY != 0,
         time: u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
         text,
     };
@@ -279,17 +288,18 @@ mod tests {
     #[derive(Clone, Debug, PartialEq)]
     enum Item {
         Raw(Vec<u8>),
-        Record(u8, [bool; 3], u64, Vec<u8>),
+        Record(u8, [bool; 4], u64, Vec<u8>),
     }
 
     fn encode(nonce: &Nonce, item: &Item) -> Vec<u8> {
         let record = match item {
             Item::Raw(bytes) => return bytes.clone(),
-            Item::Record(severity, [console, continuation, more], time, text) => Record {
+            Item::Record(severity, [console, continuation, more, ends_family], time, text) => Record {
                 severity: Severity::from_byte(*severity).unwrap(),
                 console: *console,
                 continuation: *continuation,
                 more: *more,
+                ends_family: *ends_family,
                 time: *time,
                 text,
             },
@@ -318,9 +328,10 @@ mod tests {
                             _ => items.push(Item::Raw(text.to_vec())),
                         }
                     }
-                    Step::Frame(Record { severity, console, continuation, more, time, text }, size) => {
+                    Step::Frame(Record { severity, console, continuation, more, ends_family, time, text }, size) => {
                         at += size;
-                        items.push(Item::Record(severity as u8, [console, continuation, more], time, text.to_vec()));
+                        let flags = [console, continuation, more, ends_family];
+                        items.push(Item::Record(severity as u8, flags, time, text.to_vec()));
                     }
                 }
             }
@@ -337,7 +348,7 @@ mod tests {
         prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..80).prop_map(Item::Raw),
             near_nonce,
-            (1..=5_u8, any::<[bool; 3]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
+            (1..=5_u8, any::<[bool; 4]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
                 .prop_map(|(s, flags, t, text)| Item::Record(s, flags, t, text)),
         ]
     }
@@ -368,7 +379,7 @@ mod tests {
         fn a_frame_cut_anywhere_is_text(
             nonce in any_nonce(), cut in 1..60_usize, text in proptest::collection::vec(any::<u8>(), 40),
         ) {
-            let whole = encode(&nonce, &Item::Record(3, [true, false, false], 7, text));
+            let whole = encode(&nonce, &Item::Record(3, [true, false, false, false], 7, text));
             prop_assert_eq!(decode(nonce, &whole[..cut], &[13]), vec![Item::Raw(whole[..cut].to_vec())]);
         }
     }

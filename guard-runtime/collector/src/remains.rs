@@ -43,6 +43,8 @@ pub struct Limits {
     pub timeout: Option<u64>,
     /// From SIGTERM to SIGKILL, in microseconds.
     pub kill_after: u64,
+    /// The same where the run has lost its cluster lock.
+    pub loss_grace: u64,
     /// What becomes of the processes that a dead run leaves.
     pub survivors: Survivors,
     /// The captured streams.
@@ -184,7 +186,7 @@ impl Collector {
                     self.on_stage(Event::TimedOut);
                 }
             }
-            Stage::Terminating if now >= since + limits.kill_after => self.on_stage(Event::GraceOver),
+            Stage::Terminating if now >= since + self.grace() => self.on_stage(Event::GraceOver),
             Stage::Killing if now >= since + GIVE_UP => {
                 let Self { remains, output, .. } = self;
                 output.note(Severity::Error, format_args!("SIGKILL did not end all of it: {}", remains.describe()));
@@ -197,6 +199,18 @@ impl Collector {
             }
             Stage::Over => {}
         }
+    }
+
+    /// The run ends itself, by SIGTERM first: whatever belongs to it has as long to end.
+    pub(crate) fn end_family(&mut self) {
+        self.shared.journal.note_lost_lock();
+        self.on_stage(Event::LockLost);
+    }
+
+    /// From SIGTERM to SIGKILL.
+    fn grace(&self) -> u64 {
+        let limits = &self.remains.limits;
+        if self.shared.journal.lock_lost() { limits.loss_grace } else { limits.kill_after }
     }
 
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
@@ -290,13 +304,20 @@ impl Collector {
 
     /// One line says what is about to be sent, to whom and why.
     fn announce(&mut self, stage: Stage) {
+        let (lock_lost, kill_after) = (self.shared.journal.lock_lost(), Span(self.grace()));
+        if lock_lost && self.remains.living == 0 {
+            // The run has said itself why it ends.
+            return;
+        }
         let Self { remains, output, state, .. } = self;
-        let Limits { timeout, kill_after, .. } = remains.limits;
-        let (timeout, kill_after) = (Span(timeout.unwrap_or_default()), Span(kill_after));
+        let timeout = Span(remains.limits.timeout.unwrap_or_default());
         let (others, left) = (Others(remains), remains.describe());
         let text = match (stage, matches!(state, State::Running { .. })) {
             (Stage::Killing, true) => format_args!("SIGKILL, for the run goes on {kill_after} after SIGTERM; {others}"),
             (Stage::Killing, false) => format_args!("SIGKILL, {kill_after} after SIGTERM: {left}"),
+            (_, true) if lock_lost => {
+                format_args!("the run has lost its cluster lock: SIGTERM, and SIGKILL {kill_after} later; {others}")
+            }
             (_, true) => format_args!(
                 "the run takes longer than its timeout of {timeout}: SIGTERM, and SIGKILL {kill_after} later; {others}"
             ),
@@ -310,7 +331,9 @@ impl Collector {
 
     /// To the run, while it lives, and to its family.
     fn signal(&mut self, signal: Signal) {
-        if let Some(run) = self.run.as_ref().filter(|_| matches!(self.state, State::Running { .. })) {
+        // A run that has lost its cluster lock has sent itself SIGTERM: to many programs a second one means more than the first.
+        let has_had_it = signal != Signal::KILL && self.shared.journal.lock_lost();
+        if let Some(run) = self.run.as_ref().filter(|_| matches!(self.state, State::Running { .. }) && !has_had_it) {
             sys::signal_run(run.process.as_ref(), self.remains.limits.pid, signal);
             if let Some(request) = run.end_request.as_ref().filter(|_| signal == Signal::KILL) {
                 let _ = rustix::io::write(request, b"E");

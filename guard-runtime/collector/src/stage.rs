@@ -36,6 +36,8 @@ pub(crate) enum Stage {
 pub(crate) enum Event {
     /// The run takes longer than its timeout.
     TimedOut,
+    /// The run ends itself because it has lost its cluster lock.
+    LockLost,
     /// The run died, and others have its streams open.
     LeftSurvivors(Survivors),
     /// `kill_after` has passed since SIGTERM.
@@ -50,9 +52,11 @@ impl Stage {
     /// The stage that an event leads to; `None` where it changes nothing.
     #[must_use]
     pub(crate) fn next(self, event: Event) -> Option<Self> {
-        use Event::{CannotBeEnded, GraceOver, LeftSurvivors, NobodyLeft, TimedOut};
+        use Event::{CannotBeEnded, GraceOver, LeftSurvivors, LockLost, NobodyLeft, TimedOut};
         Some(match (self, event) {
-            (Self::Idle, TimedOut | LeftSurvivors(Survivors::Kill)) => Self::Terminating,
+            (Self::Idle, TimedOut | LeftSurvivors(Survivors::Kill)) | (Self::Idle | Self::Holding, LockLost) => {
+                Self::Terminating
+            }
             (Self::Terminating, GraceOver) => Self::Killing,
             (Self::Idle, LeftSurvivors(Survivors::Hold))
             | (Self::Killing, CannotBeEnded(Survivors::Hold | Survivors::Kill)) => Self::Holding,
@@ -92,20 +96,21 @@ mod tests {
         }
     }
 
-    /// Whatever happens: SIGKILL comes after SIGTERM, nobody is signalled under `hold` and `ignore` unless the run timed out,
-    /// and it ends.
+    /// Whatever happens: SIGKILL comes after SIGTERM, nobody is signalled under `hold` and `ignore` unless the run timed out
+    /// or lost its cluster lock, and it ends.
     #[test]
     fn no_stage_is_skipped_and_all_end() {
         use Event::*;
         let survivors = [Survivors::Hold, Survivors::Kill, Survivors::Ignore];
         for policy in survivors {
-            let events = [TimedOut, LeftSurvivors(policy), GraceOver, CannotBeEnded(policy), NobodyLeft];
+            let events = [TimedOut, LockLost, LeftSurvivors(policy), GraceOver, CannotBeEnded(policy), NobodyLeft];
             for stage in ALL {
                 for event in events {
                     match stage.next(event) {
                         Some(Stage::Killing) => assert_eq!((stage, event), (Stage::Terminating, GraceOver)),
                         Some(Stage::Terminating) => {
-                            assert!(stage == Stage::Idle && (event == TimedOut || policy == Survivors::Kill));
+                            let is_idle = stage == Stage::Idle && (event == TimedOut || policy == Survivors::Kill);
+                            assert!(is_idle || event == LockLost);
                         }
                         Some(Stage::Holding) => assert_ne!(policy, Survivors::Ignore),
                         Some(Stage::Idle) => panic!("{stage:?} {event:?}"),

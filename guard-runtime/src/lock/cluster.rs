@@ -146,7 +146,7 @@ struct Watch {
     silence: Duration,
     on_lost: OnLockLost,
     name: String,
-    tell: fn(&str),
+    tell: fn(&str, bool),
 }
 
 /// The function runs, and must not without the lock.
@@ -157,12 +157,12 @@ const RETURNED: u8 = 1;
 const RELEASED: u8 = 2;
 
 impl ClusterLock {
-    /// Takes the lock and starts to watch it. `announce` is called once, before a wait; `tell` with the reason when the
-    /// lock is lost, on the watcher's thread.
+    /// Takes the lock and starts to watch it. `announce` is called once, before a wait; `tell` when the lock
+    /// is lost, on the watcher's thread, with the reason and whether the run is ended for it.
     pub(crate) fn acquire(
         wanted: &Wanted<'_>,
         announce: impl FnOnce(&ClusterContention),
-        tell: fn(&str),
+        tell: fn(&str, bool),
     ) -> Result<Self, ClusterError> {
         LOST.store(false, Ordering::Release);
         let Wanted { connection, name, silence, on_lost, .. } = *wanted;
@@ -184,6 +184,11 @@ impl ClusterLock {
         let unusable = |error| format!("cannot take the cluster lock: no thread to watch it can be had: {error}");
         lock.watcher = Some(watcher.map_err(|error| ClusterError::Unusable(unusable(error)))?);
         Ok(lock)
+    }
+
+    /// From SIGTERM to SIGKILL once it is lost.
+    pub(crate) fn grace(&self) -> Duration {
+        self.watch.grace()
     }
 
     /// For the log: the lock's name and where it is.
@@ -260,6 +265,11 @@ fn take(
 }
 
 impl Watch {
+    /// From when the lock counts as lost to the end of all that belongs to the run.
+    fn grace(&self) -> Duration {
+        self.silence / 3
+    }
+
     fn is(&self, state: u8) -> bool {
         self.state.load(Ordering::Acquire) == state
     }
@@ -330,12 +340,12 @@ impl Watch {
         };
         let told = format!("the cluster lock `{name}` is lost: {reason}; another run may hold it; {consequence}");
         if self.on_lost == OnLockLost::Tell || !self.is(GUARDED) {
-            return (self.tell)(&told);
+            return (self.tell)(&told, false);
         }
         // As long as for a silent connection: from the time that it counts as lost to the end.
-        let last = (Time::now() + self.silence / 3).min(good + self.silence);
+        let last = (Time::now() + self.grace()).min(good + self.silence);
         self.keep_until(last);
-        (self.tell)(&told);
+        (self.tell)(&told, true);
         if self.is(GUARDED) {
             terminate();
         }
