@@ -310,6 +310,21 @@ fn three_hundred_kills_at_random_moments() {
     kills(300);
 }
 
+/// The kernel frees the lock with the run's death, and nobody takes it where no process of the run is left.
+#[test]
+fn the_next_run_is_not_skipped_after_a_kill() {
+    repeat(20, |_| {
+        let env = TestEnv::new().with_hook("true");
+        let mut child =
+            env.subject(&["end_told", "SIGKILL"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("the run", || env.log_text().contains("about to end"));
+        kill(child.id(), libc::SIGKILL);
+        child.wait().unwrap();
+        assert_eq!(text(&env.run(&["end_told", "well"]).stdout), "about to end: well\n", "{}", env.log_text());
+        assert!(!env.log_text().contains("skipped"));
+    });
+}
+
 /// The run and both helpers at once, as by a power cut: the next run tells.
 #[test]
 fn a_run_that_vanished_with_its_helpers_is_told_of_by_the_next() {
