@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::event_loop::Collector;
 use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
-use crate::held_lock::{HeldLock, Record};
+use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::{Journal, OnceLine};
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
@@ -235,6 +235,12 @@ impl Collector {
     /// The run's process is dead, or has released its lock.
     fn run_is_over(&self) -> bool {
         self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
+    }
+
+    /// The closing line of a run that died stands.
+    pub(crate) fn tell_closed(&self) {
+        let Limits { lock, pid, .. } = self.remains.limits;
+        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
     }
 
     /// Names what is left of a run once its closing line stands.
