@@ -352,6 +352,7 @@ impl Collector {
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
             if tells {
                 self.on(Event::ControlLost);
+                self.keep_lock_of_living_run();
             } else {
                 self.shared.journal.note_death(stamp::now());
                 self.on(Event::RunDied);
