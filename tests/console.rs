@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
 use support::{
-    COLLECTOR, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, stands_still,
-    state, strace, wait_for,
+    COLLECTOR, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, state, strace,
+    wait_for, wait_for_printed,
 };
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
@@ -27,7 +27,7 @@ fn console_gone() {
     assert_eq!(env.log_text().matches("the console is gone (os error 32); the log goes on alone").count(), 1);
 }
 
-/// A reader that does not read: the log goes on, the run up to a bound, and the console has it all in the end.
+/// A reader that does not read: log and run go on, and the console has it all in the end.
 #[test]
 fn console_stalled() {
     let env = TestEnv::new();
@@ -50,18 +50,10 @@ fn stalled(env: &TestEnv, mut command: Command) {
     let start = std::time::Instant::now();
     let mut child = command.stdout(console.try_clone().unwrap()).spawn().unwrap();
     drop(command);
-    // The console's pipe holds 64 KiB; the log goes on for megabytes.
-    wait_for("the log to be far ahead", || logged(env).len() > 20_000);
-    assert!(start.elapsed() < std::time::Duration::from_secs(5), "a stall is noticed after {:?}", start.elapsed());
-    let mut before = 0;
-    wait_for("the run to stand still", || {
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let size = fs::metadata(env.log()).unwrap().len();
-        std::mem::replace(&mut before, size) == size
-    });
-    assert_eq!(child.try_wait().unwrap(), None, "the run is slowed down, not let go");
-    // 2 MiB, and what the pipes and a batch take.
-    assert!(logged(env).len() < 45_000, "its memory is bounded: {}", logged(env).len());
+    // The console's pipe holds 64 KiB; log and run go on.
+    wait_for("the log to have it all", || logged(env).len() == lines);
+    println!("everything was printed after {:?}", start.elapsed());
+    assert_eq!(child.try_wait().unwrap(), None, "the console is waited for");
     assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
     drop(console);
     let output = std::io::read_to_string(reader).unwrap();
@@ -213,8 +205,7 @@ fn killed_while_a_terminal_stalls() {
         let console = terminal.open();
         let mut command = env.subject(&["count", "1"]);
         let mut child = command.stdout(console.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
-        // It stands still a first time until the collector knows that the terminal does.
-        stands_still(&env, 20_000);
+        wait_for_printed(&env, 20_000);
         assert!(!is_non_blocking(&console), "a flag that everybody shares is left alone");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -231,8 +222,7 @@ fn killed_while_the_console_stalls() {
         let env = TestEnv::new();
         env.make_counters();
         let mut child = env.subject(&["count", "2"]).stdout(Stdio::piped()).spawn().unwrap();
-        // The run is blocked on its full pipe.
-        stands_still(&env, 20_000);
+        wait_for_printed(&env, 20_000);
         child.kill().unwrap();
         let killed = std::time::Instant::now();
         let console = child.stdout.take().unwrap();

@@ -165,7 +165,6 @@ fn a_background_child_keeps_nothing_waiting() {
 
 /// Limits under which a loser cannot write to the log, or even start a helper: it skips all the same.
 #[test]
-#[ignore = "TRIALS A15: not mended yet"]
 fn a_loser_under_a_limit() {
     let env = TestEnv::new();
     let mut holder = env.holder();

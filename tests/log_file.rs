@@ -28,6 +28,17 @@ fn file_size_limit() {
     assert!(!numbers.is_empty() && numbers.len() < 5000 && numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]));
 }
 
+/// No file may grow at all: the job runs.
+#[test]
+fn no_file_may_grow() {
+    let env = TestEnv::new();
+    let script = format!("ulimit -f 0; exec {} flood 5000", env!("CARGO_BIN_EXE_subject"));
+    let output = Command::new("sh").args(["-c", &script]).env("SUBJECT_DIR", env.path("")).output().unwrap();
+    assert!(output.status.success(), "{}: {}", output.status, text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().count(), 5000);
+    assert_eq!(fs::metadata(env.log()).unwrap().len() + fs::metadata(env.lock()).unwrap().len(), 0);
+}
+
 /// A file system of three megabytes that fills up, and has room again.
 #[test]
 #[ignore = "needs root, to mount a tmpfs"]

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use support::{TestEnv, before_exec, is_root, logged, stands_still, text};
+use support::{TestEnv, before_exec, is_root, logged, text, wait_for_printed};
 
 /// Has the kernel refuse system calls from here on (seccomp(2)).
 fn forbid(calls: &[libc::c_long], error: i32) {
@@ -54,7 +54,7 @@ fn sandboxes() {
         env.make_counters();
         let mut command = env.subject(&["count", "1"]);
         let mut child = before_exec(command.stdout(Stdio::piped()), move || forbid(calls, error)).spawn().unwrap();
-        stands_still(&env, 20_000);
+        wait_for_printed(&env, 20_000);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(env.closing_line().contains("run ended without finishing"));

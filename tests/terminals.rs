@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::terminal::Terminal;
-use support::{TestEnv, assert_counted, before_exec, logged, printed, random, repeat, stands_still, wait_for};
+use support::{TestEnv, assert_counted, before_exec, logged, printed, random, repeat, wait_for, wait_for_printed};
 
 /// Which of the two standard streams lead to the terminal; the other leads to a file.
 fn shown(env: &TestEnv, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
@@ -216,7 +216,7 @@ fn told_to_end_while_the_terminal_stalls() {
     env.make_counters();
     let terminal = Terminal::new();
     let mut child = terminal.login(&mut env.subject(&["records"])).spawn().unwrap();
-    let before = stands_still(&env, 1000);
+    let before = wait_for_printed(&env, 1000);
     assert!(support::kill(child.id(), libc::SIGTERM));
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.signal() == Some(libc::SIGTERM)));
     assert!(env.closing_line().contains("run ended without finishing"));

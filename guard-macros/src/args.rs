@@ -20,8 +20,10 @@ pub(crate) enum Kind {
     Integer,
     /// A level's name.
     Level,
-    /// The name of a choice.
+    /// Which streams are captured.
     Choice,
+    /// When the console gets what is printed.
+    ConsoleMode,
     /// A duration with a unit.
     Duration,
     /// A shell command.
@@ -40,6 +42,7 @@ impl Kind {
             Self::Integer => "a whole number",
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
             Self::Choice => "\"both\", \"stdout\" or \"none\"",
+            Self::ConsoleMode => "\"always\" or \"on_failure\"",
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
             Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
             Self::Boolean => "`true` or `false`",
@@ -50,7 +53,7 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template | Self::Level | Self::Choice | Self::Duration | Self::Command => {
+            Self::Template | Self::Level | Self::Choice | Self::ConsoleMode | Self::Duration | Self::Command => {
                 matches!(literal, Lit::Str(_))
             }
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
@@ -62,7 +65,7 @@ impl Kind {
 }
 
 /// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 15] = [
+const KNOWN: [(&str, Kind); 16] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -71,6 +74,7 @@ const KNOWN: [(&str, Kind); 15] = [
     ("console_level", Kind::Level),
     ("logger", Kind::Boolean),
     ("tee", Kind::Choice),
+    ("console", Kind::ConsoleMode),
     ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
     ("stuck_after", Kind::Duration),

@@ -117,6 +117,7 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         Kind::Integer => (quote!(::core::primitive::u8), value.to_token_stream()),
         Kind::Level => (quote!(__guard::LevelFilter), check("level")),
         Kind::Choice => (quote!(__guard::Tee), check("tee")),
+        Kind::ConsoleMode => (quote!(__guard::ConsoleMode), check("console")),
         Kind::Duration => (quote!(__guard::Duration), check("duration")),
         Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
         Kind::Crate => (quote!(()), quote!(())),

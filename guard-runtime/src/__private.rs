@@ -10,16 +10,21 @@ use crate::Guard;
 pub use crate::cluster_arguments::*;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
-pub use crate::{Config, Tee};
+pub use crate::{Config, ConsoleMode, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
     config.start().unwrap_or_else(|error| {
+        let code = error.exit_code(config.conflict_exit_code);
+        if code == 0 && !config.tells_of_skips() {
+            // The log has it.
+            std::process::exit(0);
+        }
         let program = std::env::args_os().next().unwrap_or_default();
         let program = std::path::Path::new(&program).file_name().unwrap_or_default().display();
         // One line; and stderr may be closed, which is no reason to panic.
         let _ = std::io::stderr().write_all(format!("{program}: {error}\n").as_bytes());
-        std::process::exit(error.exit_code(config.conflict_exit_code).into())
+        std::process::exit(code.into())
     })
 }
 
@@ -136,6 +141,16 @@ pub const fn tee(text: &str) -> Tee {
         b"stdout" => Tee::Stdout,
         b"none" => Tee::None,
         _ => panic!("not a choice of streams: write \"both\", \"stdout\" or \"none\""),
+    }
+}
+
+/// Reads when the console gets what is printed.
+#[track_caller]
+pub const fn console(text: &str) -> ConsoleMode {
+    match text.as_bytes() {
+        b"always" => ConsoleMode::Always,
+        b"on_failure" => ConsoleMode::OnFailure,
+        _ => panic!("not a choice of the console: write \"always\" or \"on_failure\""),
     }
 }
 

@@ -11,7 +11,7 @@ use log::LevelFilter;
 
 #[cfg(feature = "postgres")]
 use crate::cluster_config::ClusterConfig;
-use crate::launch::Tee;
+use crate::launch::{ConsoleMode, Tee};
 #[cfg(feature = "postgres")]
 use crate::lock::cluster::ClusterContention;
 use crate::lock::{Contention, LockError, remedy};
@@ -52,6 +52,7 @@ pub struct Config {
     pub(crate) console_level: Option<LevelFilter>,
     pub(crate) logger: bool,
     pub(crate) tee: Tee,
+    pub(crate) console: ConsoleMode,
     pub(crate) wait: Option<Duration>,
     pub(crate) conflict_exit_code: u8,
     pub(crate) stuck_after: Option<Duration>,
@@ -93,6 +94,7 @@ impl Config {
             console_level: None,
             logger: true,
             tee: Tee::Both,
+            console: ConsoleMode::Always,
             wait: None,
             conflict_exit_code: 0,
             stuck_after: None,
@@ -143,6 +145,13 @@ impl Config {
     /// Which raw streams are captured. Default: both.
     pub fn tee(mut self, tee: Tee) -> Self {
         self.tee = tee;
+        self
+    }
+
+    /// When the console gets what the run prints: at once, or only if the run fails in any way, `kill -9` included. On a
+    /// terminal it is always at once. Default: at once.
+    pub fn console(mut self, mode: ConsoleMode) -> Self {
+        self.console = mode;
         self
     }
 
@@ -219,6 +228,12 @@ impl Config {
     /// [`StartError`]. Nothing is captured then, and no process is left behind; the lock file may be there.
     pub fn start(&self) -> Result<Guard, StartError> {
         crate::run::start(self)
+    }
+
+    /// An ordinary skip, or a wait for the lock, is no failure: where the console is for those, and nobody looks on, it is not
+    /// mailed either.
+    pub(crate) fn tells_of_skips(&self) -> bool {
+        self.console == ConsoleMode::Always || rustix::termios::isatty(rustix::stdio::stderr())
     }
 
     /// Fills the templates in.

@@ -35,6 +35,17 @@ pub enum Tee {
     None,
 }
 
+/// When the console gets what the run prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsoleMode {
+    /// At once.
+    #[default]
+    Always,
+    /// Once the run has failed, and else not at all. On a terminal, at once.
+    OnFailure,
+}
+
 /// What the helpers have to know of the run.
 pub(crate) struct Terms<'a> {
     pub(crate) timeout: Option<Duration>,
@@ -82,7 +93,14 @@ fn micros(duration: Duration) -> u64 {
 ///
 /// # Errors
 /// Whatever the system refuses: a pipe (`EMFILE`, `ENFILE`), memory (`ENOMEM`), the fork (`EAGAIN`, `ENOMEM`).
-pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>, plan: Plan) -> io::Result<Link> {
+pub(crate) fn launch(
+    log: LogFile,
+    tee: Tee,
+    console: ConsoleMode,
+    nonce: Nonce,
+    terms: &Terms<'_>,
+    plan: Plan,
+) -> io::Result<Link> {
     let originals = PerStdio { out: original(rustix::stdio::stdout())?, err: original(rustix::stdio::stderr())? };
     let one_place = same_place(rustix::stdio::stdout(), rustix::stdio::stderr());
     // What a collector is made of beside what it is lent; a page is more than that takes.
@@ -113,7 +131,8 @@ pub(crate) fn launch(log: LogFile, tee: Tee, nonce: Nonce, terms: &Terms<'_>, pl
     let is_pid_one = terms.timeout.is_some() && std::process::id() == 1;
     let (end_reader, end_request) =
         if is_pid_one { pipe().map(|(reader, writer)| (Some(reader), Some(writer)))? } else { (None, None) };
-    let output = Output::new(log, originals, one_place, &mut |bytes| private.lend(bytes))?;
+    let hold = console == ConsoleMode::OnFailure;
+    let output = Output::new(log, originals, one_place, hold, &mut |bytes| private.lend(bytes))?;
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
     let run = RunLink { control: control_reader, replies: replies_writer, process, end_request };

@@ -14,6 +14,8 @@ mod descriptor;
 #[cfg(unix)]
 mod environment;
 #[cfg(unix)]
+mod flush;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 mod launch;
@@ -51,7 +53,7 @@ pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 #[cfg(unix)]
-pub use launch::Tee;
+pub use launch::{ConsoleMode, Tee};
 #[cfg(all(unix, feature = "postgres"))]
 pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 #[cfg(unix)]

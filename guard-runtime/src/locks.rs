@@ -70,7 +70,10 @@ impl Locks {
 fn acquire_local(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
     let announce = |contention: &Contention| {
         let patience = config.wait.unwrap_or_default();
-        let _ = std::io::stderr().write_all(format!("{contention}; waiting up to {patience:?} for it\n").as_bytes());
+        if config.tells_of_skips() {
+            let text = format!("{contention}; waiting up to {patience:?} for it\n");
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
     };
     let result = match config.wait {
         None => PipelineLock::acquire(path),

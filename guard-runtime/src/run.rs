@@ -5,13 +5,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError, mpsc};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
-use guard_collector::{Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, Usage, now, record_line};
+use guard_collector::{
+    Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, Usage, now, record_line, without_size_signal,
+};
 
 use crate::config::{Config, Paths, StartError};
+use crate::flush::flush_stdout;
 use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
 use crate::lock;
@@ -20,9 +23,6 @@ use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
 use crate::usage::{Meter, max_memory};
 use crate::verdict::Plan;
-
-/// How long another thread's hold of standard output is waited for at the end.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The active run. Locked for the whole of its end: of two threads that end it, the second waits for the first.
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
@@ -132,7 +132,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     let plan = Plan::new(config, paths)?;
     let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
-    flush_buffers();
+    flush_stdout();
     let lock_name = CString::new(lock_path.as_os_str().as_bytes()).unwrap_or_default();
     let record = lock::common_record();
     let terms = Terms {
@@ -143,7 +143,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         lock: &lock_name,
         record: record.as_bytes(),
     };
-    let link = launch(log, config.tee, nonce, &terms, plan).map_err(StartError::Capture)?;
+    let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let (started, meter) = (Instant::now(), Meter::start());
     let writer = match capture(&link) {
@@ -197,7 +197,7 @@ fn end(number: Option<u64>, ending: &Ending) {
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
     run.lock.returned();
-    flush_buffers();
+    flush_stdout();
     logger::close();
     let Run { started, meter, link, lock, .. } = run;
     link.finish(&closing_line(ending, started.elapsed(), meter), || drop(lock));
@@ -210,7 +210,7 @@ fn append_line(log: &mut LogFile, text: &str) {
     let mut room = vec![0; LINE_CAPACITY];
     let mut batch = Batch::new(&mut room);
     record_line(text.as_bytes(), true, Stamper::default().stamp(now()), Severity::Warn, &mut batch);
-    log.append(batch.lines());
+    without_size_signal(|| log.append(batch.lines()));
 }
 
 /// `RandomState` is keyed by the system's randomness; two hashers make 16 bytes without a further dependency.
@@ -271,47 +271,6 @@ fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
     line.extend(format!("{told}{text}").bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
     line.push(END_OF_CLOSING_LINE);
     line
-}
-
-/// Flushes standard output, Rust's and C's, but does not wait for ever for a thread that holds its lock.
-fn flush_buffers() {
-    if is_single_threaded() {
-        return flush_now();
-    }
-    let (done, flushed) = mpsc::channel();
-    let flush = move || {
-        flush_now();
-        let _ = done.send(());
-    };
-    if std::thread::Builder::new().name("guard-flush".into()).stack_size(64 * 1024).spawn(flush).is_ok() {
-        let _ = flushed.recv_timeout(FLUSH_PATIENCE);
-    }
-}
-
-fn flush_now() {
-    let _ = std::io::stdout().flush();
-    flush_stdout_of_c();
-}
-
-/// exit(3) does that too, but after our `atexit` handler. Standard output alone: to flush all of C's streams would wait
-/// for a thread that reads one of them, with the lock held that exit(3) and fopen(3) need.
-#[allow(unsafe_code)]
-fn flush_stdout_of_c() {
-    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
-    {
-        unsafe extern "C" {
-            #[cfg_attr(not(target_os = "linux"), link_name = "__stdoutp")]
-            static stdout: *mut libc::FILE;
-        }
-        // SAFETY: the C library's own stream, which lives as long as the process.
-        unsafe { libc::fflush(stdout) };
-    }
-}
-
-/// Then nobody else can hold a lock, and no thread need be started to find out.
-fn is_single_threaded() -> bool {
-    // A directory has a link from its parent, one from itself, and one from each of its directories: the threads.
-    cfg!(target_os = "linux") && rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink <= 3)
 }
 
 /// Ends the run where the process ends by `exit`. Once a process.

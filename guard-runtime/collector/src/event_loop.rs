@@ -7,6 +7,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::blocking::HeldEnds;
+use crate::exit_status::Ended;
 use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
@@ -122,6 +123,7 @@ impl Collector {
         self.close_foreign_descriptors();
         // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
+        process::lift_limit_of_processor_time();
         sys::let_go_of_memory(memory, stack);
         self.reply(Reply::Ready);
         let mut role = self.fork_standby().unwrap_or(Role::Collector);
@@ -166,7 +168,11 @@ impl Collector {
         self.resume_stage();
         if matches!(self.state, State::Running { .. }) {
             self.verdict.start(&mut self.output);
+        } else if self.state.is_judged() {
+            self.output.judge(self.verdict.has_failed());
         }
+        // The first standby was forked with what there was.
+        self.output.take_new_file();
         loop {
             if mem::take(&mut self.wants_new_standby)
                 && let Some(role) = self.renew_standby()
@@ -195,7 +201,6 @@ impl Collector {
                 return role;
             }
             self.look_at_run(&ready);
-            self.look_after_remains();
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
@@ -217,9 +222,16 @@ impl Collector {
             }
             self.output.flush();
             self.tell_standby_of_rotation();
+            if self.output.take_new_file()
+                && let Some(role) = self.renew_standby()
+            {
+                return role;
+            }
             if self.streams.iter().flatten().all(Stream::is_drained) {
                 self.on(Event::Drained);
             }
+            // Behind the reading: the end of a stream may be the end of what was left.
+            self.look_after_remains();
             if read && !filled && !is_draining {
                 self.pause();
             }
@@ -252,11 +264,14 @@ impl Collector {
                     }
                 }
                 Action::StartHook => {
+                    self.remains.restore_limits();
                     if !self.verdict.start_hook(self.shared.reason(), &mut self.output) {
                         self.on(Event::HookEnded);
                     }
                 }
                 Action::OweConsole => {
+                    self.name_remains();
+                    self.output.judge(self.verdict.has_failed());
                     self.output.flush();
                     self.output.owe_what_waits();
                 }
@@ -299,6 +314,7 @@ impl Collector {
         let timeout = match self.state {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
             _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
+            State::Closed(_) => Some(LOOK_AGAIN),
             _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
             _ => None,
         };
@@ -388,8 +404,17 @@ impl Collector {
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
             None if timed_out => {
-                let signal = self.shared.journal.stage_at_death().last_signal();
-                let text = format_args!("run timed out after {timeout}: ended by {signal}");
+                let sent = self.shared.journal.stage_at_death().last_signal();
+                let text = match settled.exit {
+                    Ended::Unknown => format_args!("run timed out after {timeout}: ended by {sent}"),
+                    Ended::Signaled { signal: libc::SIGTERM, .. } => {
+                        format_args!("run timed out after {timeout}: ended by SIGTERM")
+                    }
+                    Ended::Signaled { signal: libc::SIGKILL, .. } => {
+                        format_args!("run timed out after {timeout}: ended by SIGKILL")
+                    }
+                    _ => format_args!("run timed out after {timeout}: then it ended by itself, {settled}"),
+                };
                 self.output.closing_note(Severity::Error, text, time, is_first);
             }
             None => {
@@ -428,14 +453,14 @@ impl Collector {
             stream.read(decoder, output);
         }
         self.output.flush();
-        self.name_remains();
+        self.output.tell_given_up();
+        self.output.flush_log();
         // From here on the run does not hold its lock, or will not for long.
         self.shared.journal.note_death(stamp::now());
-        if self.all_streams_ended() && self.remains_are_over() && self.verdict.hook_is_over() {
-            if self.console_is_done() {
-                // Its end overlaps with ours.
-                self.end_standby();
-            }
+        let is_over = self.remains_are_over() && self.verdict.hook_is_over();
+        if self.all_streams_ended() && is_over && self.console_is_done() {
+            // Its end overlaps with ours.
+            self.end_standby();
             self.reply(Reply::Done);
         } else {
             self.reply(Reply::Lingers);

@@ -168,6 +168,11 @@ impl<'a> Family<'a> {
         }
     }
 
+    /// Until the next scan.
+    pub(crate) fn restore_descriptor_limit(&mut self) {
+        self.members.restore_limit();
+    }
+
     /// In a process that took over from another one, and has a copy of what that once knew: knows what it knew last.
     pub(crate) fn recall(&mut self) {
         if let Ok(proc) = Proc::open() {
@@ -420,7 +425,15 @@ impl Members<'_> {
             limit = raised.current;
             self.limit_before = Some(before);
         }
-        self.pidfds_left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(SPARE_DESCRIPTORS));
+        let kept = self.known().iter().filter(|member| member.pidfd.is_some()).count() as u64;
+        self.pidfds_left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(SPARE_DESCRIPTORS + kept));
+    }
+
+    fn restore_limit(&mut self) {
+        if let Some(limit) = self.limit_before.take() {
+            let _ = setrlimit(Resource::Nofile, limit);
+            self.limit_is_known = false;
+        }
     }
 
     #[allow(unsafe_code)]
@@ -520,9 +533,7 @@ impl Drop for Members<'_> {
         for member in self.known_mut() {
             member.pidfd = None;
         }
-        if let Some(limit) = self.limit_before {
-            let _ = setrlimit(Resource::Nofile, limit);
-        }
+        self.restore_limit();
     }
 }
 

@@ -80,6 +80,9 @@ impl<'a> Family<'a> {
     }
 
     #[expect(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn restore_descriptor_limit(&mut self) {}
+
+    #[expect(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn recall(&mut self) {}
 
     #[expect(clippy::unused_self, reason = "as on Linux")]

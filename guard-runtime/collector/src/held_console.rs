@@ -125,11 +125,6 @@ impl HeldConsole {
         }
     }
 
-    /// Forgets what was held back: the run ended well. The disk has its room again.
-    pub(crate) fn discard(&mut self) {
-        self.start_over();
-    }
-
     fn size(&self) -> u64 {
         fstat(&self.file).map_or(0, |stat| stat.st_size as u64)
     }
@@ -193,9 +188,6 @@ mod tests {
         assert_eq!(held.append(b"three"), Ok(5));
         assert_eq!(shown(&mut held, 100), b"three");
         assert_eq!((held.waiting(), held.size()), (0, 0));
-        held.append(b"four").unwrap();
-        held.discard();
-        assert_eq!((shown(&mut held, 3), held.size()), (vec![], 0));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Record<'a> {
     pub(crate) left_of: i32,
     /// When it died: microseconds since 1970.
     pub(crate) died: u64,
+    /// The same after the boot.
+    pub(crate) died_after_boot: u64,
     /// What is left of it: `pid 4711 (rsync)`.
     pub(crate) names: &'a [u8],
     /// The lines that the run's own record has too: program, host, boot, namespace.
@@ -51,10 +53,11 @@ impl HeldLock {
     pub(crate) fn write_record(&self, record: &Record<'_>) {
         let mut room = [0; 3072];
         let mut text = Buffer::new(&mut room);
-        let ((pid, birth), died) = (record.holder, record.died);
+        let ((pid, birth), died, after_boot) = (record.holder, record.died, record.died_after_boot);
         let _ = write!(text, "pid={pid}\nstarted=");
         text.extend(Stamper::default().stamp(died));
-        let _ = write!(text, "\nstarted_us={died}\nbirth={birth}\nleft_of={}\nleft=", record.left_of);
+        let _ = write!(text, "\nstarted_us={died}\nstarted_after_boot_us={after_boot}\nbirth={birth}\n");
+        let _ = write!(text, "left_of={}\nleft=", record.left_of);
         text.extend(record.names);
         text.push(b'\n');
         text.extend(record.common);

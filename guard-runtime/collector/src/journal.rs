@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::protocol::{CLOSING_CAPACITY, END_OF_CLOSING_LINE, Severity, Told};
 use crate::stage::Stage;
+use crate::stamp::since_boot;
 use crate::state::State;
 use crate::stdio::{PerStdio, Stdio};
 
@@ -26,6 +27,8 @@ pub struct Journal {
     stirred: AtomicU64,
     /// When the run was seen dead: microseconds since 1970.
     died: AtomicU64,
+    /// The same, since the boot.
+    died_after_boot: AtomicU64,
     stage_at_death: AtomicU8,
     told: AtomicU8,
     timed_out: AtomicBool,
@@ -115,10 +118,15 @@ impl Journal {
         self.died.load(Ordering::Acquire)
     }
 
+    pub(crate) fn died_after_boot(&self) -> u64 {
+        self.died_after_boot.load(Ordering::Acquire)
+    }
+
     /// The first time counts.
     pub(crate) fn note_death(&self, time: u64) {
         if self.died() == 0 {
             self.stage_at_death.store(self.stage() as u8, Ordering::Release);
+            self.died_after_boot.store(since_boot(), Ordering::Release);
             self.died.store(time, Ordering::Release);
         }
     }

@@ -33,12 +33,14 @@ pub struct Output {
     /// Bytes that the log could not take, and the last reason.
     missing: Option<(u64, Errno)>,
     told_unrotated: bool,
+    told_no_room: bool,
     rotated: bool,
     ends_family: bool,
 }
 
 impl Output {
-    /// `consoles` are what standard output and standard error led to before; `None` where they were closed.
+    /// `consoles` are what standard output and standard error led to before; `None` where they were closed. With
+    /// `hold_console` they get nothing before [`judge`](Self::judge).
     ///
     /// # Errors
     /// As pipe(2).
@@ -46,19 +48,23 @@ impl Output {
         log: LogFile,
         consoles: PerStdio<Option<OwnedFd>>,
         one_console: bool,
+        hold_console: bool,
         lend: &mut impl FnMut(usize) -> &'static mut [u8],
     ) -> Result<Self, Errno> {
+        let hold_in = |is_used: bool| Some(log.directory()).filter(|_| hold_console && is_used);
+        let consoles = PerStdio {
+            out: Console::new(consoles.out, lend(console::CAPACITY), hold_in(true))?,
+            err: Console::new(consoles.err, lend(console::CAPACITY), hold_in(!one_console))?,
+        };
         Ok(Self {
             log,
             batch: Batch::new(lend(BATCH_CAPACITY)),
             stamper: Stamper::default(),
-            consoles: PerStdio {
-                out: Console::new(consoles.out, lend(console::CAPACITY))?,
-                err: Console::new(consoles.err, lend(console::CAPACITY))?,
-            },
+            consoles,
             one_console,
             missing: None,
             told_unrotated: false,
+            told_no_room: false,
             rotated: false,
             ends_family: false,
         })
@@ -80,6 +86,25 @@ impl Output {
 
     pub(crate) fn owe_what_waits(&mut self) {
         self.consoles.iter_mut().for_each(Console::owe_what_waits);
+    }
+
+    /// The run has ended, so: what was held back for that is shown, or not.
+    pub(crate) fn judge(&mut self, has_failed: bool) {
+        self.consoles.iter_mut().for_each(|console| console.judge(has_failed));
+    }
+
+    /// A file for the console was made since this was last asked: the standby is to have it too.
+    pub(crate) fn take_new_file(&mut self) -> bool {
+        let [out, err] = [&mut self.consoles.out, &mut self.consoles.err].map(Console::take_new_file);
+        out || err
+    }
+
+    /// The run does not wait for a console any more that takes nothing: says so in the log.
+    pub(crate) fn tell_given_up(&mut self) {
+        if self.consoles.iter().any(Console::was_given_up) {
+            let text = "the console has taken nothing for 10 s: the run ends without it, what waits for it stays";
+            self.note(Severity::Warn, format_args!("{text}"));
+        }
     }
 
     pub(crate) fn owes_the_run(&self) -> bool {
@@ -161,7 +186,7 @@ impl Output {
     /// The same bytes for the console.
     pub(crate) fn show(&mut self, console: Stdio, raw: &[u8]) {
         let console = self.console_of(console);
-        let result = self.consoles.get_mut(console).push(raw);
+        let result = self.consoles.get_mut(console).push(raw, self.log.directory());
         self.check_console(result);
     }
 
@@ -188,7 +213,7 @@ impl Output {
                 let front = if first { PREFIX } else { CONTINUATION.len() };
                 let front = self.batch.lines().get(start..start + front).unwrap_or_default();
                 let target = if self.one_console { &mut self.consoles.out } else { &mut self.consoles.err };
-                let mut push = |bytes| target.push(bytes);
+                let mut push = |bytes| target.push(bytes, self.log.directory());
                 let text = line.strip_suffix(b"\n").unwrap_or(line);
                 let result = push(front).and_then(|()| push(text)).and_then(|()| push(b"\n"));
                 self.check_console(result);
@@ -250,7 +275,7 @@ impl Output {
     pub(crate) fn flush_with(&mut self, console: Stdio, raw: &[u8]) {
         self.flush_log();
         let console = self.console_of(console);
-        let result = self.consoles.get_mut(console).flush_with(raw);
+        let result = self.consoles.get_mut(console).flush_with(raw, self.log.directory());
         self.check_console(result);
     }
 
@@ -299,6 +324,15 @@ impl Output {
     }
 
     fn check_console(&mut self, result: Result<(), Errno>) {
+        let trouble = [&mut self.consoles.out, &mut self.consoles.err].map(Console::take_trouble);
+        if let [Some(error), _] | [_, Some(error)] = trouble
+            && !mem::replace(&mut self.told_no_room, true)
+        {
+            let error = error.raw_os_error();
+            let text = format_args!("there is no file to hold what the console is not to have yet (os error {error})");
+            self.make_space();
+            self.note_at(Severity::Warn, text, LATEST);
+        }
         if let Err(error) = result {
             let error = error.raw_os_error();
             let text = format_args!("the console is gone (os error {error}); the log goes on alone");

@@ -18,7 +18,7 @@ use crate::sys::{self, exit};
 /// # Errors
 /// As clone(2) and fork(2): `EAGAIN` at a process limit, `ENOMEM`.
 #[allow(unsafe_code)]
-pub(crate) unsafe fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
+pub unsafe fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     sys::fork(parent)
 }
 
@@ -29,6 +29,13 @@ impl Drop for ExitOnDrop {
     fn drop(&mut self) {
         exit(70);
     }
+}
+
+/// A limit on the job's processor time (`RLIMIT_CPU`) is none on its helpers', where the user may raise it. The signal at the
+/// lower of the two limits is blocked here.
+pub(crate) fn lift_limit_of_processor_time() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let _ = setrlimit(Resource::Cpu, Rlimit { current: None, maximum: None });
 }
 
 /// Closes every descriptor but those in `keep`: a helper that held an inherited pipe open would keep its reader (a CI

@@ -9,13 +9,14 @@ use rustix::process::{Pid, Signal, getpid};
 
 use crate::buffer::Buffer;
 use crate::event_loop::Collector;
+use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
 use crate::held_lock::{HeldLock, Record};
 use crate::journal::{Journal, OnceLine};
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
 use crate::stamp::monotonic;
-use crate::state::State;
+use crate::state::{End, State};
 use crate::stdio::Stdio;
 use crate::stream::{self, Stream};
 use crate::sys;
@@ -24,6 +25,8 @@ use crate::sys;
 const LOOK: u64 = 100_000;
 const LOOK_AFTER_KILL: u64 = 10_000;
 const SCAN: u64 = 1_000_000;
+/// How old the record of a lock that is kept may get.
+const FRESH: u64 = 30_000_000;
 /// SIGKILL ends a process in that time, or it is not to be ended.
 const GIVE_UP: u64 = 5_000_000;
 /// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
@@ -101,6 +104,11 @@ impl Remains {
     /// How long the run may take.
     pub(crate) fn timeout(&self) -> impl Display + use<> {
         Span(self.limits.timeout.unwrap_or_default())
+    }
+
+    /// What is started next has the limits that the run had.
+    pub(crate) fn restore_limits(&mut self) {
+        self.family.restore_descriptor_limit();
     }
 
     fn describe(&self) -> Description<'_> {
@@ -208,17 +216,30 @@ impl Collector {
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
     pub(crate) fn look_at_death(&mut self) {
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
-        if stage == Stage::Idle && self.state.is_dead() && self.has_writers() {
+        let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
+        if stage == Stage::Idle && is_unexpected && self.has_writers() {
             self.on_stage(Event::LeftSurvivors(survivors));
         }
         self.take_lock();
     }
 
-    /// Names what is left of a run that is being let go.
+    /// The process ended by `exit` or a return, though without a word to us.
+    fn run_exited(&self) -> bool {
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        let ended = process.map(|process| exit_status::of(process.as_fd(), self.remains.limits.pid));
+        matches!(ended, Some(Ended::Exited(_)))
+    }
+
+    /// The run's process is dead, or has released its lock.
+    fn run_is_over(&self) -> bool {
+        self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
+    }
+
+    /// Names what is left of a run once its closing line stands.
     pub(crate) fn name_remains(&mut self) {
         let is_dead = self.shared.journal.died() != 0;
         let stage = self.shared.journal.stage();
-        let is_named_already = matches!(stage, Stage::Terminating | Stage::Killing);
+        let is_named_already = matches!(stage, Stage::Terminating | Stage::Killing) && self.remains.living > 0;
         if is_named_already || !self.has_writers() || !self.shared.journal.tell_once(OnceLine::Names) {
             return;
         }
@@ -259,11 +280,14 @@ impl Collector {
         self.shared.journal.stir(now);
         match stage {
             Stage::Terminating if self.shared.journal.stage_since() == 0 => {
-                self.scan(Whom::Family, None);
-                self.announce(stage);
-                self.signal(Signal::TERM);
-                // A process that is stopped takes no other signal.
-                self.signal(Signal::CONT);
+                self.scan(Whom::FamilyAndStrangers, None);
+                // A run that is dead may have left nobody but strangers, who are named later.
+                if matches!(self.state, State::Running { .. }) || self.remains.living > 0 {
+                    self.announce(stage);
+                    self.signal(Signal::TERM);
+                    // A process that is stopped takes no other signal.
+                    self.signal(Signal::CONT);
+                }
                 self.shared.journal.set_stage_since(monotonic());
             }
             Stage::Killing if self.shared.journal.stage_since() == 0 => {
@@ -341,12 +365,13 @@ impl Collector {
     }
 
     fn look_at_family(&mut self, stage: Stage, now: u64) {
-        let is_over = self.state.is_dead() || !self.state.has_run();
+        let is_over = self.run_is_over();
         if stage == Stage::Holding {
             if self.all_streams_ended() {
                 return self.on_stage(Event::NobodyLeft);
             }
-            if self.remains.family.living() != self.remains.living {
+            // Now and then all the same: others may have joined, and a loser that cannot see us looks whether the record is fresh.
+            if self.remains.family.living() != self.remains.living || now >= self.remains.next_scan + FRESH {
                 self.scan(Whom::Family, None);
                 self.write_record();
             }
@@ -374,8 +399,7 @@ impl Collector {
 
     /// Takes the lock of a run that does not hold it any more, where it is not held by us.
     fn take_lock(&mut self) {
-        let is_over = self.state.is_dead() || !self.state.has_run();
-        if self.remains.lock.is_some() || !is_over || self.shared.journal.died() == 0 || self.remains_are_over() {
+        if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
             return;
         }
         match HeldLock::try_take(self.remains.limits.lock) {
@@ -412,6 +436,7 @@ impl Collector {
             holder: (pid, family::birth(pid).unwrap_or(0)),
             left_of: remains.limits.pid.as_raw_nonzero().get(),
             died: self.shared.journal.died(),
+            died_after_boot: self.shared.journal.died_after_boot(),
             names: &names,
             common: remains.limits.record,
         };

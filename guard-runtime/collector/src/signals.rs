@@ -56,3 +56,22 @@ impl Drop for Blocked {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, core::ptr::null_mut()) };
     }
 }
+
+/// Runs `action` so that a file that would pass the process' limit (`RLIMIT_FSIZE`) is an error in it and not a signal, which
+/// would end the program.
+#[allow(unsafe_code)]
+pub fn without_size_signal<T>(action: impl FnOnce() -> T) -> T {
+    let _blocked = Blocked::all();
+    let result = action();
+    let mut signals = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is written before it is read. sigwait takes what is pending, so it does not wait.
+    unsafe {
+        libc::sigpending(signals.as_mut_ptr());
+        if libc::sigismember(signals.as_ptr(), libc::SIGXFSZ) == 1 {
+            libc::sigemptyset(signals.as_mut_ptr());
+            libc::sigaddset(signals.as_mut_ptr(), libc::SIGXFSZ);
+            libc::sigwait(signals.as_ptr(), &mut 0);
+        }
+    }
+    result
+}

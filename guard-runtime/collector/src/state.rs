@@ -138,6 +138,11 @@ impl State {
         matches!(self, Self::Draining(End::Died) | Self::Closing(End::Died) | Self::Closed(End::Died))
     }
 
+    /// The verdict was told, and what the console is to have of it.
+    pub(crate) fn is_judged(self) -> bool {
+        matches!(self, Self::Unlocking | Self::Hooking | Self::Lingering | Self::Done)
+    }
+
     /// The run has not been let go.
     pub(crate) fn has_run(self) -> bool {
         !matches!(self, Self::Lingering | Self::Done)

@@ -23,7 +23,7 @@ use crate::usage::Usage;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     pub(crate) state: RunState,
-    exit: Ended,
+    pub(crate) exit: Ended,
     ended: Moment,
     pub(crate) elapsed: Seconds,
     usage: Option<Usage>,
@@ -208,6 +208,11 @@ impl Verdict {
             output.note(Severity::Warn, format_args!("{trouble}"));
         });
         output.flush_log();
+    }
+
+    /// It ended in any way but well.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.memory.settled.state != RunState::Succeeded
     }
 
     /// A command is to be run once the run is over.

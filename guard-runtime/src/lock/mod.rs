@@ -22,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fs2::FileExt;
 use rustix::io::Errno;
 
-use guard_collector::{FileId, Stamper, file_kind, now, since_boot};
+use guard_collector::{FileId, Stamper, file_kind, now, since_boot, without_size_signal};
 
 use crate::descriptor::{Descriptor, above_standard};
 use crate::fork;
@@ -345,7 +345,7 @@ fn write_record(mut file: &File) -> io::Result<()> {
         common_record(),
     );
     file.set_len(0)?;
-    match file.write_all(record.as_bytes()) {
+    match without_size_signal(|| file.write_all(record.as_bytes())) {
         // No room (or no more of it for this process): losers then know of no holder, and that is all.
         Err(error)
             if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) =>

@@ -80,6 +80,16 @@ pub(crate) fn guarded() -> ExitCode {
                     println!("{}", "x".repeat(200));
                 }
             }
+            // Not by `exit`: nobody says a word.
+            "exits" => libc::_exit(3),
+            "exits_then" => {
+                extern "C" fn exit_at_once(_: libc::c_int) {
+                    // SAFETY: it does nothing else.
+                    unsafe { libc::_exit(3) }
+                }
+                libc::signal(libc::SIGTERM, exit_at_once as *const () as libc::sighandler_t);
+                sleep();
+            }
             "well" => {}
             _ => sleep(),
         }

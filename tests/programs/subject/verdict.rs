@@ -1,12 +1,13 @@
 //! Runs that tell how they ended, in every way there is.
 
 use std::future::Future;
+use std::io::Write;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, wait_for_stdin};
+use crate::support::{LOCK, LOG, line, wait_for_stdin};
 
 /// A script that the test writes.
 const HOOK: &str = ". $SUBJECT_DIR/hook.sh";
@@ -29,6 +30,39 @@ pub(crate) fn end_told(how: String) -> Result<(), String> {
         return Ok(());
     }
     told(&how)
+}
+
+/// The same, and the console has it only if the run fails.
+#[locked_pipeline(lock = LOCK, log = LOG, console = "on_failure")]
+fn quiet(how: &str) -> Result<(), String> {
+    println!("out 1");
+    eprintln!("err 2");
+    print!("out 3\r\x1b[1m");
+    let _ = std::io::stdout().flush();
+    log::info!("record 4");
+    crate::support::shell("echo child 5; echo child 6 >&2");
+    end(how)
+}
+
+pub(crate) fn end_quiet(how: String) -> Result<(), String> {
+    quiet(&how)
+}
+
+/// Prints so many lines at once, then goes on until the test says so.
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn flood_then_wait(lines: u64) {
+    (0..lines).for_each(|number| println!("{}", line(number)));
+    std::fs::write(crate::support::directory().join("printed"), "").unwrap();
+    crate::support::wait_for_go();
+}
+
+/// The same, which fails, and what it printed is shown then.
+#[locked_pipeline(lock = LOCK, log = LOG, console = "on_failure")]
+pub(crate) fn quiet_flood(lines: u64) -> Result<(), String> {
+    (0..lines).for_each(|number| println!("{}", line(number)));
+    std::fs::write(crate::support::directory().join("printed"), "").unwrap();
+    crate::support::wait_for_go();
+    Err("disk on fire".into())
 }
 
 fn end(how: &str) -> Result<(), String> {
