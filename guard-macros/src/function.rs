@@ -306,3 +306,83 @@ fn bindings(pattern: &Pat) -> Option<Vec<Ident>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(item: TokenStream) -> Option<String> {
+        syn::parse2::<Function>(item).expect("a function").check().map(|error| error.to_string())
+    }
+
+    /// The compiler's mark is what is left of a `#[test]` above.
+    #[test]
+    fn tests_are_refused() {
+        for item in [
+            quote!(
+                #[rustc_test_marker = "job"]
+                fn job() {}
+            ),
+            quote!(
+                #[rstest]
+                fn job() {}
+            ),
+            quote!(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn job() {}
+            ),
+            quote!(
+                #[::core::prelude::v1::test]
+                fn job() {}
+            ),
+        ] {
+            assert!(refusal(item.clone()).is_some_and(|error| error.starts_with("a skipped run ends")), "{item}");
+        }
+        assert_eq!(
+            refusal(quote!(
+                #[inline]
+                #[doc = "test"]
+                fn job() {}
+            )),
+            None
+        );
+    }
+
+    #[test]
+    fn a_foreign_caller_is_one_that_cannot_unwind() {
+        for (item, is_refused) in [
+            (
+                quote!(
+                    extern "C" fn job() {}
+                ),
+                true,
+            ),
+            (
+                quote!(
+                    extern "C" fn job() {}
+                ),
+                true,
+            ),
+            (
+                quote!(
+                    extern "system" fn job() {}
+                ),
+                true,
+            ),
+            (
+                quote!(
+                    extern "Rust" fn job() {}
+                ),
+                false,
+            ),
+            (
+                quote!(
+                    extern "C-unwind" fn job() {}
+                ),
+                false,
+            ),
+        ] {
+            assert_eq!(refusal(item.clone()).is_some(), is_refused, "{item}");
+        }
+    }
+}

@@ -32,8 +32,8 @@ impl Settings {
         let mut are_constants = true;
         for argument in args.given.iter().filter(|argument| argument.kind != Kind::Crate) {
             let (of_type, checked) = checked(argument);
-            let name = format_ident!("__GUARD_{}", argument.key.to_string().to_uppercase(), span = Span::mixed_site());
             let span = located(Span::mixed_site(), argument.value.span());
+            let name = format_ident!("__GUARD_{}", argument.key.to_string().to_uppercase(), span = span);
             let value = if may_be_generic(&argument.value, function) {
                 are_constants &= argument.kind != Kind::Template;
                 quote_spanned!(span=> const { #checked })

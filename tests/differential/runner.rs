@@ -7,7 +7,7 @@
 //! the run's log, those that begin with `out ` must not.
 //!
 //! `CASES=types/,async cargo test -p differential -- --ignored` runs those whose path contains one of the texts.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::format_push_string)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -110,8 +110,9 @@ impl Compilers {
             if message["reason"] != "compiler-artifact" || !["lib", "rlib", "proc-macro"].contains(&kind) {
                 continue;
             }
-            let files = message["filenames"].as_array().unwrap().iter().filter_map(Value::as_str);
-            let built = files.filter(|file| file.ends_with(".rlib") || file.ends_with(".so")).next_back();
+            let mut files = message["filenames"].as_array().unwrap().iter().filter_map(Value::as_str);
+            let is_library = |file: &str| Path::new(file).extension().is_some_and(|end| end == "rlib" || end == "so");
+            let built = files.rfind(|file| is_library(file));
             let name = message["target"]["name"].as_str().unwrap().replace('-', "_");
             if let Some(file) = built
                 && is_direct(&name)
