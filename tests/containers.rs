@@ -54,7 +54,7 @@ fn is_descendant(pid: u32, of: u32) -> bool {
 /// tini(1) as PID 1: it ends with its child, and everybody else in there with it, the helpers too. What they could not write
 /// any more, the next run writes.
 #[test]
-#[ignore = "needs tini; TRIALS A9: not mended yet"]
+#[ignore = "needs tini"]
 fn each_run_under_tini_has_a_closing_line() {
     const DEATHS: usize = 30;
     if unshare().is_none() {

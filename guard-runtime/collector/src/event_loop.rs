@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::process::{self, ExitOnDrop};
 use crate::protocol::{Decoder, Nonce, Reply, Severity};
 use crate::remains::{Limits, Remains};
+use crate::run_stat::RunStat;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
 use crate::state::{Action, Event, State};
@@ -42,6 +43,29 @@ pub struct RunLink {
     pub process: Option<OwnedFd>,
     /// A run that is PID 1 ends on a byte of this: no signal would end it.
     pub end_request: Option<OwnedFd>,
+    /// What /proc tells of it.
+    pub stat: Option<RunStat>,
+    /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
+    /// child, which ends with it (tini, `docker run --init`).
+    pub takes_helpers_along: bool,
+}
+
+impl RunLink {
+    /// Its pidfd tells of a death when the kernel has killed everybody else of a namespace already.
+    fn is_dying(&self) -> bool {
+        self.takes_helpers_along && self.stat.as_ref().is_some_and(RunStat::is_dying)
+    }
+
+    /// Program and children have heard of the change already, and asked too early perhaps: they are told again.
+    fn tell_of_resize(&self) {
+        if let Some(process) = &self.process {
+            sys::tell_of_resize(process);
+        }
+        // A terminal tells the group in its foreground.
+        if let Some((group, _)) = self.stat.as_ref().and_then(RunStat::foreground) {
+            sys::tell_group_of_resize(group);
+        }
+    }
 }
 
 /// What a collector is made of.
@@ -91,6 +115,7 @@ struct Ready {
     run_died: bool,
     standby_died: bool,
     streams: PerStdio<bool>,
+    keys: PerStdio<PollFlags>,
 }
 
 impl Collector {
@@ -150,6 +175,9 @@ impl Collector {
             run.map(|run| &run.replies),
             run.and_then(|run| run.process.as_ref()),
             run.and_then(|run| run.end_request.as_ref()),
+            run.and_then(|run| run.stat.as_ref()).map(RunStat::descriptor),
+            self.stream(Stdio::Out).and_then(Stream::real_terminal),
+            self.stream(Stdio::Err).and_then(Stream::real_terminal),
         ];
         let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {
@@ -162,7 +190,6 @@ impl Collector {
     fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
         sys::ask_for_short_slice();
-        self.held_ends.take_copies();
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -194,7 +221,7 @@ impl Collector {
                 }
             }
             let ready = self.wait();
-            self.follow_resizes();
+            self.follow_terminals(&ready);
             if ready.standby_died
                 && let Some(role) = self.replace_standby()
             {
@@ -204,14 +231,14 @@ impl Collector {
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
-                let Self { streams, held_ends, output, decoder, .. } = self;
+                let Self { streams, held_ends, output, decoder, run, .. } = self;
                 if let Some(stream) = streams.get_mut(stdio)
                     // A terminal that has nothing more says so only when it is read.
                     && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
                 {
                     read = true;
                     held_ends.make_blocking();
-                    filled |= stream.read(decoder, output);
+                    filled |= stream.read(decoder, output, run.as_ref().and_then(|run| run.stat.as_ref()));
                 }
             }
             if self.verdict.look_at_hook(&mut self.output) {
@@ -220,15 +247,22 @@ impl Collector {
             if self.output.ends_family() {
                 self.end_family();
             }
-            self.output.flush();
+            let is_drained = self.streams.iter().flatten().all(Stream::is_drained);
+            if !is_draining || !is_drained {
+                self.output.flush();
+            }
             self.tell_standby_of_rotation();
             if self.output.take_new_file()
                 && let Some(role) = self.renew_standby()
             {
                 return role;
             }
-            if self.streams.iter().flatten().all(Stream::is_drained) {
+            if is_drained {
+                // The last lines and the closing line go to the log at once.
                 self.on(Event::Drained);
+                if self.is_in_a_hurry() {
+                    self.look_at_death();
+                }
             }
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
@@ -249,7 +283,10 @@ impl Collector {
         self.shared.journal.enter(state);
         for action in state.on_entry() {
             match action {
-                Action::MeasureStreams => self.streams.iter_mut().flatten().for_each(Stream::measure),
+                Action::MeasureStreams => {
+                    self.held_ends.release();
+                    self.streams.iter_mut().flatten().for_each(Stream::measure);
+                }
                 Action::WriteClosingLine => {
                     self.write_closing_line();
                     self.on(Event::LineStands);
@@ -292,6 +329,8 @@ impl Collector {
         let stream = |stdio| self.stream(stdio).and_then(Stream::reader).filter(|_| watches.streams);
         let consoles = self.output.stalled();
         let [hook_output, hook_end] = self.verdict.hook_descriptors();
+        let stat = run.and_then(|run| run.stat.as_ref());
+        let keys = |stdio| self.stream(stdio).and_then(|stream| stream.wanted_keys(stat));
         // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
         let watched = [
             (run.map(|run| &run.control).filter(|_| watches.control), input),
@@ -303,6 +342,8 @@ impl Collector {
             (consoles.err, PollFlags::OUT),
             (hook_output, input),
             (hook_end, input),
+            (keys(Stdio::Out), input),
+            (keys(Stdio::Err), input),
         ];
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
             Some(descriptor) => PollFd::new(descriptor, flags),
@@ -325,7 +366,8 @@ impl Collector {
         let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
         let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
         while poll(&mut polled, timeout.as_ref()) == Err(Errno::INTR) {}
-        let [control, process, standby, out, err, ..] = polled.map(|polled| polled.revents());
+        let [control, process, standby, out, err, _, _, _, _, keys_out, keys_err] =
+            polled.map(|polled| polled.revents());
         // The control pipe is not watched while the console stalls, but the run may be dead.
         let is_dead = |run: &RunLink| {
             watches.death && !watches.control && run.process.is_none() && stream::has_hung_up(&run.control)
@@ -335,34 +377,45 @@ impl Collector {
             run_died: !process.is_empty() || run.is_some_and(is_dead),
             standby_died: !standby.is_empty(),
             streams: PerStdio { out: !out.is_empty(), err: !err.is_empty() },
+            keys: PerStdio { out: keys_out, err: keys_err },
         }
     }
 
     fn look_at_run(&mut self, ready: &Ready) {
         if ready.run_died {
-            self.shared.journal.note_death(stamp::now());
-            self.on(Event::RunDied);
-            self.look_at_death();
+            self.on_death();
         } else if ready.control.contains(PollFlags::IN) {
             self.on(Event::RunTold);
         } else if self.state == State::Unlocking && !ready.control.is_empty() {
             self.on(Event::Unlocked);
         } else if !ready.control.is_empty() {
             // Closed without a word. Where nothing else tells of a death, that is one.
-            let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
+            let tells = self.run.as_ref().is_some_and(|run| run.process.is_some() && !run.is_dying());
             if tells {
                 self.on(Event::ControlLost);
             } else {
-                self.shared.journal.note_death(stamp::now());
-                self.on(Event::RunDied);
-                self.look_at_death();
+                self.on_death();
             }
         }
+    }
+
+    fn on_death(&mut self) {
+        self.shared.journal.note_death(stamp::now());
+        self.on(Event::RunDied);
+        if !self.is_in_a_hurry() {
+            self.look_at_death();
+        }
+    }
+
+    /// The closing line first of all: there may be no time for anything else.
+    fn is_in_a_hurry(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.takes_helpers_along)
     }
 
     /// Lets data gather, unless the run ends meanwhile.
     fn pause(&self) {
         match &self.run {
+            Some(run) if run.takes_helpers_along => {}
             Some(run) if self.state.watches(false).control => {
                 let _ = poll(&mut [PollFd::new(&run.control, PollFlags::IN)], Some(&PAUSE));
             }
@@ -370,21 +423,22 @@ impl Collector {
         }
     }
 
-    /// The program has heard of the change already, and asked too early perhaps: it is told again.
-    fn follow_resizes(&self) {
-        for stream in self.streams.iter().flatten() {
-            if let (Some(ours), Some(real)) = (stream.terminal(), self.output.console(stream.console))
+    fn follow_terminals(&mut self, ready: &Ready) {
+        let Self { streams, output, run, .. } = self;
+        let Some(run) = run else { return };
+        for stdio in Stdio::ALL {
+            let Some(stream) = streams.get_mut(stdio) else { continue };
+            stream.follow(*ready.keys.get(stdio), run.stat.as_ref());
+            if let (Some(ours), Some(real)) = (stream.terminal(), output.console(stream.console))
                 && follow_resize(real, ours)
-                && let Some(process) = self.run.as_ref().and_then(|run| run.process.as_ref())
             {
-                sys::tell_of_resize(process);
+                run.tell_of_resize();
             }
         }
     }
 
     /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
     fn write_closing_line(&mut self) {
-        self.held_ends.release();
         let Self { streams, decoder, output, .. } = self;
         streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
         self.read_closing_line();
@@ -450,7 +504,7 @@ impl Collector {
         let Self { streams, decoder, output, .. } = self;
         for stream in streams.iter_mut().flatten().filter(|stream| stream.has_hung_up()) {
             // There may be a last word all the same: it came between the kernel's looks for input and for writers.
-            stream.read(decoder, output);
+            stream.read(decoder, output, None);
         }
         self.output.flush();
         self.output.tell_given_up();
@@ -465,6 +519,7 @@ impl Collector {
         } else {
             self.reply(Reply::Lingers);
         }
+        self.streams.iter_mut().flatten().for_each(Stream::let_go_of_terminal);
         self.run = None;
         self.verdict.release();
     }
@@ -513,6 +568,8 @@ impl Collector {
     pub(crate) fn close_shown_consoles(&mut self) {
         for console in Stdio::ALL.into_iter().filter(|console| self.shared.journal.shown(*console)) {
             self.output.close_console(console);
+            let shows = |stream: &&mut Stream| self.output.console_of(stream.console) == console;
+            self.streams.iter_mut().flatten().filter(shows).for_each(Stream::let_go_of_terminal);
         }
     }
 }
