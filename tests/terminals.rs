@@ -242,7 +242,7 @@ fn no_pseudo_terminal() {
 
 /// less(1) reads keys from the terminal that its standard error leads to.
 #[test]
-#[ignore = "needs less; TRIALS A10: not mended yet"]
+#[ignore = "needs less"]
 fn a_pager_gets_keys() {
     for script in ["seq 500 | less", "seq 500 >$SUBJECT_DIR/numbers; less $SUBJECT_DIR/numbers"] {
         let env = TestEnv::new();
@@ -270,7 +270,6 @@ fn a_pager_gets_keys() {
 
 /// A child sets the flags of the terminal that it finds behind its standard streams.
 #[test]
-#[ignore = "TRIALS A10: not mended yet"]
 fn a_child_that_sets_the_terminals_flags() {
     for script in ["stty sane <&2", "stty sane <&1", "stty cooked <&2", "stty -F /dev/stderr onlcr opost"] {
         let env = TestEnv::new();
@@ -290,7 +289,6 @@ fn a_child_that_sets_the_terminals_flags() {
 
 /// A child in the foreground hears of it as the program does, and finds the new size when it asks.
 #[test]
-#[ignore = "TRIALS B24: not mended yet"]
 fn a_resize_is_seen_by_children() {
     for _ in 0..5 {
         let env = TestEnv::new();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
 use guard_collector::{
-    Collector, FamilyMemory, HeldEnds, Journal, Limits, LogFile, MEMORY, Output, Parts, PerStdio, RunLink, Shared,
-    Stdio, Stream, StreamId, Survivors, VerdictMemory, same_place, sys,
+    Collector, FamilyMemory, HeldEnds, Journal, Limits, LogFile, MEMORY, Output, Parts, PerStdio, RunLink, RunStat,
+    Shared, Stdio, Stream, StreamId, Survivors, VerdictMemory, same_place, sys,
 };
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -135,7 +135,8 @@ pub(crate) fn launch(
     let output = Output::new(log, originals, one_place, hold, &mut |bytes| private.lend(bytes))?;
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
-    let run = RunLink { control: control_reader, replies: replies_writer, process, end_request };
+    let stat = RunStat::open();
+    let run = RunLink { control: control_reader, replies: replies_writer, process, end_request, stat };
     let nonce = private.place(nonce);
     let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
@@ -177,8 +178,10 @@ fn new_stream(
         None => None,
     };
     let is_terminal = terminal.is_some();
-    let (reader, writer) = if let Some(terminal) = terminal {
-        terminal
+    let mut real = None;
+    let (reader, writer) = if let Some((reader, writer, tells)) = terminal {
+        real = served.filter(|_| tells);
+        (reader, writer)
     } else {
         let (reader, writer) = pipe()?;
         sys::widen_pipe(&writer, PIPE_ROOM);
@@ -191,7 +194,7 @@ fn new_stream(
     let second = (serves.out && serves.err).then(|| sys::opened_anew(&writer, flags)).flatten();
     let second = second.map(above_standard).transpose()?;
     let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), second, serves, copies);
-    Ok((Stream::new(reader, stdio, is_terminal, &mut |bytes| memory.lend(bytes)), end))
+    Ok((Stream::new(reader, stdio, is_terminal, real, &mut |bytes| memory.lend(bytes)), end))
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

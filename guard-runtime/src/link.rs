@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use guard_collector::protocol::Reply;
+use guard_collector::protocol::{Reply, SAFE_CAPACITY, safe_form};
 use guard_collector::sys::opened_anew;
 use guard_collector::{Blocked, PerStdio, Stdio, StreamId, same_place, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -32,8 +32,13 @@ impl FrameWriter {
         let writer = self.writer().ok_or(Errno::BADF)?;
         // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way. One that
         // ends the process may: the terminal may be stalled.
-        let _blocked = self.is_terminal.then(Blocked::all_but_deadly);
-        send(&writer, frame)
+        if !self.is_terminal {
+            return send(&writer, frame);
+        }
+        let _blocked = Blocked::all_but_deadly();
+        let mut safe = [0; SAFE_CAPACITY];
+        let length = safe_form(frame, &mut safe);
+        send(&writer, &safe[..length])
     }
 
     /// The descriptor, or where user code has closed that one (its number may be that of a file of the user's) a standard one

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use guard_collector::{as_ours, sys};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
@@ -12,23 +13,30 @@ use crate::descriptor::above_standard;
 
 /// Makes one like the real terminal: the collector's end and the program's.
 ///
-/// It is raw: every byte passes as it is, and the real terminal does with it what it would have done without us.
+/// Says whether changes of its flags are told ([`sys::tell_of_changes`]): then it has the real terminal's, and the collector
+/// takes out what it adds. Otherwise it is raw. Either way the real terminal does with every byte what it would have done
+/// without us.
 ///
 /// # Errors
 /// Where there is none to be had: no /dev/ptmx or no room for one more, /dev/pts of another namespace.
-pub(crate) fn open_like(real: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn open_like(real: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd, bool)> {
     let ours = above_standard(open_master()?)?;
     grantpt(&ours)?;
     unlockpt(&ours)?;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let program = above_standard(open(ptsname(&ours, Vec::new())?, flags, Mode::empty())?)?;
     let mut attributes = tcgetattr(real)?;
-    attributes.make_raw();
+    let tells = sys::tell_of_changes(&ours);
+    if tells {
+        attributes = as_ours(&attributes);
+    } else {
+        attributes.make_raw();
+    }
     tcsetattr(&program, OptionalActions::Now, &attributes)?;
     // Ours alone: the programs' end has a description of its own.
     rustix::io::ioctl_fionbio(&ours, true)?;
     let _ = tcgetwinsize(real).and_then(|size| tcsetwinsize(&ours, size));
-    Ok((ours, program))
+    Ok((ours, program, tells))
 }
 
 /// Closed on exec. Where that cannot be asked for with the opening, a child that another thread starts in between keeps it.

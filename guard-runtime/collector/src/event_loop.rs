@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::process::{self, ExitOnDrop};
 use crate::protocol::{Decoder, Nonce, Reply, Severity};
 use crate::remains::{Limits, Remains};
+use crate::run_stat::RunStat;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
 use crate::state::{Action, Event, State};
@@ -42,6 +43,21 @@ pub struct RunLink {
     pub process: Option<OwnedFd>,
     /// A run that is PID 1 ends on a byte of this: no signal would end it.
     pub end_request: Option<OwnedFd>,
+    /// What /proc tells of it.
+    pub stat: Option<RunStat>,
+}
+
+impl RunLink {
+    /// Program and children have heard of the change already, and asked too early perhaps: they are told again.
+    fn tell_of_resize(&self) {
+        if let Some(process) = &self.process {
+            sys::tell_of_resize(process);
+        }
+        // A terminal tells the group in its foreground.
+        if let Some((group, _)) = self.stat.as_ref().and_then(RunStat::foreground) {
+            sys::tell_group_of_resize(group);
+        }
+    }
 }
 
 /// What a collector is made of.
@@ -91,6 +107,7 @@ struct Ready {
     run_died: bool,
     standby_died: bool,
     streams: PerStdio<bool>,
+    keys: PerStdio<PollFlags>,
 }
 
 impl Collector {
@@ -150,6 +167,9 @@ impl Collector {
             run.map(|run| &run.replies),
             run.and_then(|run| run.process.as_ref()),
             run.and_then(|run| run.end_request.as_ref()),
+            run.and_then(|run| run.stat.as_ref()).map(RunStat::descriptor),
+            self.stream(Stdio::Out).and_then(Stream::real_terminal),
+            self.stream(Stdio::Err).and_then(Stream::real_terminal),
         ];
         let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {
@@ -194,7 +214,7 @@ impl Collector {
                 }
             }
             let ready = self.wait();
-            self.follow_resizes();
+            self.follow_terminals(&ready);
             if ready.standby_died
                 && let Some(role) = self.replace_standby()
             {
@@ -204,14 +224,14 @@ impl Collector {
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
             for stdio in Stdio::ALL {
-                let Self { streams, held_ends, output, decoder, .. } = self;
+                let Self { streams, held_ends, output, decoder, run, .. } = self;
                 if let Some(stream) = streams.get_mut(stdio)
                     // A terminal that has nothing more says so only when it is read.
                     && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
                 {
                     read = true;
                     held_ends.make_blocking();
-                    filled |= stream.read(decoder, output);
+                    filled |= stream.read(decoder, output, run.as_ref().and_then(|run| run.stat.as_ref()));
                 }
             }
             if self.verdict.look_at_hook(&mut self.output) {
@@ -292,6 +312,8 @@ impl Collector {
         let stream = |stdio| self.stream(stdio).and_then(Stream::reader).filter(|_| watches.streams);
         let consoles = self.output.stalled();
         let [hook_output, hook_end] = self.verdict.hook_descriptors();
+        let stat = run.and_then(|run| run.stat.as_ref());
+        let keys = |stdio| self.stream(stdio).and_then(|stream| stream.wanted_keys(stat));
         // The run first: what it wrote before it ended is then seen when its streams are looked at, later in this call.
         let watched = [
             (run.map(|run| &run.control).filter(|_| watches.control), input),
@@ -303,6 +325,8 @@ impl Collector {
             (consoles.err, PollFlags::OUT),
             (hook_output, input),
             (hook_end, input),
+            (keys(Stdio::Out), input),
+            (keys(Stdio::Err), input),
         ];
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
             Some(descriptor) => PollFd::new(descriptor, flags),
@@ -325,7 +349,8 @@ impl Collector {
         let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
         let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
         while poll(&mut polled, timeout.as_ref()) == Err(Errno::INTR) {}
-        let [control, process, standby, out, err, ..] = polled.map(|polled| polled.revents());
+        let [control, process, standby, out, err, _, _, _, _, keys_out, keys_err] =
+            polled.map(|polled| polled.revents());
         // The control pipe is not watched while the console stalls, but the run may be dead.
         let is_dead = |run: &RunLink| {
             watches.death && !watches.control && run.process.is_none() && stream::has_hung_up(&run.control)
@@ -335,6 +360,7 @@ impl Collector {
             run_died: !process.is_empty() || run.is_some_and(is_dead),
             standby_died: !standby.is_empty(),
             streams: PerStdio { out: !out.is_empty(), err: !err.is_empty() },
+            keys: PerStdio { out: keys_out, err: keys_err },
         }
     }
 
@@ -370,14 +396,16 @@ impl Collector {
         }
     }
 
-    /// The program has heard of the change already, and asked too early perhaps: it is told again.
-    fn follow_resizes(&self) {
-        for stream in self.streams.iter().flatten() {
-            if let (Some(ours), Some(real)) = (stream.terminal(), self.output.console(stream.console))
+    fn follow_terminals(&mut self, ready: &Ready) {
+        let Self { streams, output, run, .. } = self;
+        let Some(run) = run else { return };
+        for stdio in Stdio::ALL {
+            let Some(stream) = streams.get_mut(stdio) else { continue };
+            stream.follow(*ready.keys.get(stdio), run.stat.as_ref());
+            if let (Some(ours), Some(real)) = (stream.terminal(), output.console(stream.console))
                 && follow_resize(real, ours)
-                && let Some(process) = self.run.as_ref().and_then(|run| run.process.as_ref())
             {
-                sys::tell_of_resize(process);
+                run.tell_of_resize();
             }
         }
     }
@@ -450,7 +478,7 @@ impl Collector {
         let Self { streams, decoder, output, .. } = self;
         for stream in streams.iter_mut().flatten().filter(|stream| stream.has_hung_up()) {
             // There may be a last word all the same: it came between the kernel's looks for input and for writers.
-            stream.read(decoder, output);
+            stream.read(decoder, output, None);
         }
         self.output.flush();
         self.output.tell_given_up();
@@ -465,6 +493,7 @@ impl Collector {
         } else {
             self.reply(Reply::Lingers);
         }
+        self.streams.iter_mut().flatten().for_each(Stream::let_go_of_terminal);
         self.run = None;
         self.verdict.release();
     }
@@ -513,6 +542,8 @@ impl Collector {
     pub(crate) fn close_shown_consoles(&mut self) {
         for console in Stdio::ALL.into_iter().filter(|console| self.shared.journal.shown(*console)) {
             self.output.close_console(console);
+            let shows = |stream: &&mut Stream| self.output.console_of(stream.console) == console;
+            self.streams.iter_mut().flatten().filter(shows).for_each(Stream::let_go_of_terminal);
         }
     }
 }

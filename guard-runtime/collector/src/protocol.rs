@@ -2,7 +2,8 @@
 //!
 //! Down a stream, among printed text: `log` records as frames `nonce | severity | flags | length | time | text`, at most
 //! `PIPE_BUF` bytes each, because POSIX promises that a write of that size is never torn by another (pipe(7)). Whatever
-//! is not a frame is printed text.
+//! is not a frame is printed text. A terminal may change what is written to it, so no byte of a frame is one that it
+//! changes: numbers have 7 bits a byte, and [`safe_form`] says what becomes of the text.
 //!
 //! Down the control pipe: the closing line, as a severity's byte, what [`Told`] says of the end, the text without a NUL, and
 //! [`END_OF_CLOSING_LINE`]. Its end without one says that the run has died. Up the reply pipe: a [`Reply`] each time.
@@ -11,6 +12,7 @@ use core::fmt;
 
 use memchr::memmem;
 
+use crate::buffer::Buffer;
 use crate::moment::Seconds;
 use crate::status::RunState;
 use crate::usage::Usage;
@@ -22,7 +24,11 @@ pub const HEADER: usize = NONCE + 1 + 1 + 2 + 8;
 /// The longest text of one frame; longer records go in several.
 pub const MAX_TEXT: usize = MAX_FRAME - HEADER;
 
+/// Room for the safe form of any frame.
+pub const SAFE_CAPACITY: usize = HEADER + 2 * MAX_TEXT;
+
 const NONCE: usize = 16;
+const LENGTH_AT: usize = NONCE + 2;
 const FLAG_CONSOLE: u8 = 1;
 const FLAG_CONTINUATION: u8 = 2;
 const FLAG_MORE: u8 = 4;
@@ -157,7 +163,7 @@ pub struct Record<'a> {
     pub ends_family: bool,
     /// When it was made, microseconds since 1970.
     pub time: u64,
-    /// At most [`MAX_TEXT`] bytes of it.
+    /// At most [`MAX_TEXT`] bytes of it; from a terminal, of its safe form.
     pub text: &'a [u8],
 }
 
@@ -168,6 +174,9 @@ pub struct Nonce([u8; NONCE]);
 impl Nonce {
     /// Of 16 random bytes.
     pub fn new(mut random: [u8; NONCE]) -> Self {
+        for byte in &mut random {
+            *byte |= HIGH;
+        }
         // 0xFF occurs in no UTF-8 text: a prompt is never held back because it might be the start of a frame.
         random[0] = 0xFF;
         Self(random)
@@ -185,12 +194,60 @@ pub fn header(nonce: &Nonce, record: &Record<'_>) -> [u8; HEADER] {
         (ends_family, FLAG_ENDS_FAMILY),
     ];
     let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
-    let parts = [&[severity as u8, flags][..], &(text.len() as u16).to_le_bytes(), &time.to_le_bytes()];
+    let parts = [&[severity as u8 | HIGH, flags | HIGH][..], &digits::<2>(text.len() as u64), &digits::<8>(time)];
     let mut header = [0; HEADER];
     for (slot, byte) in header.iter_mut().zip(nonce.0.iter().chain(parts.into_iter().flatten())) {
         *slot = *byte;
     }
     header
+}
+
+/// Stands in front of a byte that was changed, and is one itself.
+const ESCAPE: u8 = 0x10;
+const CHANGE: u8 = 0x40;
+
+/// The form of a frame for a terminal: without the bytes that one may change (Linux: `do_output_char`). Returns its length.
+pub fn safe_form(frame: &[u8], safe: &mut [u8; SAFE_CAPACITY]) -> usize {
+    let mut room = Buffer::new(safe);
+    let (header, text) = frame.split_at(HEADER.min(frame.len()));
+    room.extend(header);
+    for &byte in text {
+        if matches!(byte, b'\t' | b'\n' | b'\r' | ESCAPE) {
+            room.extend(&[ESCAPE, byte ^ CHANGE]);
+        } else {
+            room.push(byte);
+        }
+    }
+    let length = room.len();
+    if let Some(place) = safe.get_mut(LENGTH_AT..LENGTH_AT + 2) {
+        place.copy_from_slice(&digits::<2>((length - HEADER) as u64));
+    }
+    length
+}
+
+/// The text whose safe form this is, for as much as fits.
+pub(crate) fn restore(safe: &[u8], text: &mut Buffer<'_>) {
+    let mut is_changed = false;
+    for &byte in safe {
+        if !is_changed && byte == ESCAPE {
+            is_changed = true;
+        } else {
+            text.push(if is_changed { byte ^ CHANGE } else { byte });
+            is_changed = false;
+        }
+    }
+}
+
+/// Set in each byte of a number and of the nonce: a terminal changes none of these.
+const HIGH: u8 = 0x80;
+
+/// The number in 7 bits a byte, the lowest first, and the eighth set. A time in 56 bits lasts for 2,283 years.
+fn digits<const N: usize>(number: u64) -> [u8; N] {
+    core::array::from_fn(|place| (number >> (7 * place)) as u8 | HIGH)
+}
+
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().rev().fold(0, |number, digit| number << 7 | u64::from(digit & !HIGH))
 }
 
 /// What stands at the front of a stretch of the stream.
@@ -259,8 +316,9 @@ enum FrontFrame<'a> {
 fn frame_at_front(bytes: &[u8]) -> FrontFrame<'_> {
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return FrontFrame::CutShort };
     let [.., severity, flags, low, high, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
-    let length = usize::from(u16::from_le_bytes([low, high]));
-    let Some(severity) = Severity::from_byte(severity).filter(|_| length <= MAX_TEXT) else {
+    let length = number(&[low, high]) as usize;
+    let severity = Severity::from_byte(severity & !HIGH).filter(|_| length <= 2 * MAX_TEXT);
+    let Some(severity) = severity else {
         return FrontFrame::Forged;
     };
     let Some(text) = rest.get(..length) else { return FrontFrame::CutShort };
@@ -270,7 +328,7 @@ fn frame_at_front(bytes: &[u8]) -> FrontFrame<'_> {
         continuation: flags & FLAG_CONTINUATION != 0,
         more: flags & FLAG_MORE != 0,
         ends_family: flags & FLAG_ENDS_FAMILY != 0,
-        time: u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
+        time: number(&[t0, t1, t2, t3, t4, t5, t6, t7]),
         text,
     };
     FrontFrame::Whole(record, HEADER + length)
@@ -348,7 +406,7 @@ mod tests {
         prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..80).prop_map(Item::Raw),
             near_nonce,
-            (1..=5_u8, any::<[bool; 4]>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..200))
+            (1..=5_u8, any::<[bool; 4]>(), 0..1_u64 << 56, proptest::collection::vec(any::<u8>(), 0..200))
                 .prop_map(|(s, flags, t, text)| Item::Record(s, flags, t, text)),
         ]
     }
@@ -400,6 +458,26 @@ mod tests {
         #[test]
         fn any_closing_line_is_read_without_a_panic(line: Vec<u8>) {
             let _ = Told::parse(&line);
+        }
+
+        #[test]
+        fn any_frame_comes_back_from_a_terminal(
+            random: [u8; NONCE], severity in 1..=5_u8, flags: [bool; 4], time in 0..1_u64 << 56,
+            text in proptest::collection::vec(prop_oneof![any::<u8>(), 8..18_u8], 0..=MAX_TEXT),
+        ) {
+            let nonce = Nonce::new(random);
+            let frame = encode(&nonce, &Item::Record(severity, flags, time, text.clone()));
+            let mut safe = [0; SAFE_CAPACITY];
+            let length = safe_form(&frame, &mut safe);
+            prop_assert!(safe[..length].iter().all(|byte| !matches!(byte, b'\t' | b'\n' | b'\r')));
+            let decoder = Decoder::new(&nonce);
+            let Step::Frame(record, taken) = decoder.step(&safe[..length], true) else { panic!("no frame") };
+            let mut room = [0; MAX_TEXT];
+            let mut restored = Buffer::new(&mut room);
+            restore(record.text, &mut restored);
+            prop_assert_eq!((taken, record.severity as u8, record.time), (length, severity, time));
+            prop_assert_eq!([record.console, record.continuation, record.more, record.ends_family], flags);
+            prop_assert_eq!(&*restored, &text[..]);
         }
     }
 

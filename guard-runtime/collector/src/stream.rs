@@ -8,8 +8,10 @@ use rustix::io::Errno;
 
 use crate::buffer::Buffer;
 use crate::lines::{LineShaper, MAX_LINE};
+use crate::mirror::Follower;
 use crate::output::Output;
-use crate::protocol::{Decoder, Record, Severity, Step};
+use crate::protocol::{self, Decoder, MAX_TEXT, Record, Severity, Step};
+use crate::run_stat::RunStat;
 use crate::stamp;
 use crate::stdio::Stdio;
 
@@ -26,6 +28,8 @@ pub struct Stream {
     /// `None` once the stream has ended.
     reader: Option<OwnedFd>,
     is_terminal: bool,
+    /// Of a terminal that tells of changes of its flags.
+    follower: Option<Follower>,
     shaper: LineShaper<'static>,
     /// Which console its printed bytes go to.
     pub(crate) console: Stdio,
@@ -39,11 +43,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// What is printed to `stdio` (standard output's may have both), out of a pipe or a pseudo-terminal.
+    /// What is printed to `stdio` (standard output's may have both), out of a pipe or a pseudo-terminal. `real` is the
+    /// terminal whose place the latter takes, where it [tells of changes](sys::tell_of_changes).
     pub fn new(
         reader: OwnedFd,
         stdio: Stdio,
         is_terminal: bool,
+        real: Option<&OwnedFd>,
         lend: &mut impl FnMut(usize) -> &'static mut [u8],
     ) -> Self {
         let name = match stdio {
@@ -53,6 +59,7 @@ impl Stream {
         Self {
             reader: Some(reader),
             is_terminal,
+            follower: real.map(Follower::new),
             shaper: LineShaper::new(name, lend(MAX_LINE)),
             console: stdio,
             input: Buffer::new(lend(READ_CAPACITY)),
@@ -71,6 +78,30 @@ impl Stream {
         self.reader.as_ref().filter(|_| self.is_terminal)
     }
 
+    /// Keeps the real terminal's flags and the pseudo-terminal's alike, and passes on what was typed.
+    pub(crate) fn follow(&mut self, keys: PollFlags, run: Option<&RunStat>) {
+        if let (Some(follower), Some(ours)) = (&mut self.follower, &self.reader) {
+            follower.follow(keys, ours, run);
+        }
+    }
+
+    /// The real terminal, to be polled for keys.
+    pub(crate) fn wanted_keys(&self, run: Option<&RunStat>) -> Option<&OwnedFd> {
+        self.reader.as_ref().and(self.follower.as_ref())?.wanted_keys(run)
+    }
+
+    /// The real terminal, for the collector to keep.
+    pub(crate) fn real_terminal(&self) -> Option<&OwnedFd> {
+        self.follower.as_ref()?.real_terminal()
+    }
+
+    /// Nothing more is passed on to the real terminal.
+    pub(crate) fn let_go_of_terminal(&mut self) {
+        if let Some(follower) = &mut self.follower {
+            follower.let_go();
+        }
+    }
+
     /// In a standby that takes over: drops what the dead collector may have written already.
     pub(crate) fn forget(&mut self) {
         self.input.clear();
@@ -81,13 +112,17 @@ impl Stream {
     }
 
     /// Reads one batch and passes it on; says whether there was more than was read at once.
-    pub(crate) fn read(&mut self, decoder: &Decoder<'_>, output: &mut Output) -> bool {
+    pub(crate) fn read(&mut self, decoder: &Decoder<'_>, output: &mut Output, run: Option<&RunStat>) -> bool {
         let Some(reader) = &self.reader else { return false };
         let before = self.input.len();
         let mut hung_up = false;
         // A pipe gives at once what it has; a terminal gives a page at a time.
         let outcome = loop {
-            match rustix::io::read(reader, self.input.space_mut()) {
+            let result = match &mut self.follower {
+                Some(follower) => follower.read(reader, self.input.space_mut(), run),
+                None => rustix::io::read(reader, self.input.space_mut()),
+            };
+            match result {
                 Ok(0) => break Err(Errno::IO),
                 Ok(count) => self.input.advance(count),
                 Err(Errno::INTR) => continue,
@@ -158,6 +193,14 @@ impl Stream {
     fn process_record(&mut self, record: &Record<'_>, now: u64, output: &mut Output) {
         let Record { severity, console, continuation, more, ends_family, time, text } = *record;
         output.note_end_of_family(ends_family);
+        let mut room = [0; MAX_TEXT];
+        let mut restored = Buffer::new(&mut room);
+        let text = if self.is_terminal {
+            protocol::restore(text, &mut restored);
+            &restored
+        } else {
+            text
+        };
         // A header that was torn may say anything, and a stamp far ahead would stop the clock for all that follow.
         let time = time.min(now);
         if !continuation && !more {

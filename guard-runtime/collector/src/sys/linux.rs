@@ -56,6 +56,11 @@ pub fn own_process() -> Result<Option<OwnedFd>, Errno> {
     }
 }
 
+/// Tells all of a group that their terminal has another size.
+pub(crate) fn tell_group_of_resize(group: Pid) {
+    let _ = rustix::process::kill_process_group(group, Signal::WINCH);
+}
+
 /// Tells a process that its terminal has another size.
 pub(crate) fn tell_of_resize(process: &OwnedFd) {
     let _ = pidfd_send_signal(process, Signal::WINCH);
@@ -155,6 +160,15 @@ pub fn opened_anew(place: impl AsFd, flags: OFlags) -> Option<OwnedFd> {
     let path = CStr::from_bytes_until_nul(&path).ok()?;
     let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     same_place(place, &own).then_some(own)
+}
+
+/// Has a pseudo-terminal's master tell of each change of the flags (`tty_ioctl(4)`, `TIOCPKT`): a read gives one byte
+/// first that is 0 before data. Of a terminal with `EXTPROC` all changes are told.
+#[allow(unsafe_code)]
+pub fn tell_of_changes(master: &OwnedFd) -> bool {
+    let on: libc::c_int = 1;
+    // SAFETY: reads one int.
+    unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCPKT, &raw const on) == 0 }
 }
 
 /// The reading end of a socket with descriptors in its queue (unix(7), `SCM_RIGHTS`). `None` where a sandbox forbids sockets.

@@ -43,6 +43,9 @@ pub fn own_process() -> Result<Option<OwnedFd>, Errno> {
     Ok(None)
 }
 
+/// Nothing says here which group it is.
+pub(crate) fn tell_group_of_resize(_: Pid) {}
+
 /// Without a descriptor of the process there is nobody to tell.
 pub(crate) fn tell_of_resize(_: &OwnedFd) {}
 
@@ -80,6 +83,11 @@ pub(crate) fn close_range(first: RawFd, last: RawFd) {
 /// A description of its own for a place cannot be had here.
 pub fn opened_anew(_: impl AsFd, _: OFlags) -> Option<OwnedFd> {
     None
+}
+
+/// A pseudo-terminal does not tell of changes here.
+pub fn tell_of_changes(_: &OwnedFd) -> bool {
+    false
 }
 
 /// A socket's queue cannot be looked into here without taking out what it holds.
