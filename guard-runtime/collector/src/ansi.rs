@@ -1,5 +1,5 @@
-//! What a terminal would show of a line: escape sequences are taken out, and of what is redrawn after a carriage return
-//! the last state is kept. Pure.
+//! What a terminal would show of a line: escape sequences are taken out, and of what is redrawn after a carriage return or
+//! over backspaces the last state is kept. Pure.
 
 use core::mem;
 
@@ -8,10 +8,15 @@ use anstyle_parse::state::{Action, State, state_change};
 use crate::buffer::Buffer;
 
 const ESCAPE: u8 = 0x1B;
+const BACKSPACE: u8 = 0x08;
 
 /// Is there anything in these bytes that a terminal would not just show?
 pub(crate) fn has_controls(bytes: &[u8]) -> bool {
-    memchr::memchr2(ESCAPE, b'\r', bytes).is_some()
+    next_control(bytes).is_some()
+}
+
+fn next_control(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr3(ESCAPE, b'\r', BACKSPACE, bytes)
 }
 
 /// Where drawing a line has come to.
@@ -23,16 +28,20 @@ pub(crate) struct Screen {
     parameter: u16,
     /// A carriage return was last: what is drawn next takes the line's place.
     returned: bool,
+    /// Bytes of the line that the cursor was moved back over.
+    behind: usize,
 }
 
 impl Screen {
     /// Text without controls cannot just be appended.
     pub(crate) fn is_busy(&self) -> bool {
-        self.sequence.is_some() || self.returned
+        self.sequence.is_some() || self.returned || self.behind > 0
     }
 
     /// Appends what `text`, which has no newline in it, shows of itself. The line begins at `start` of `line`.
     pub(crate) fn draw(&mut self, text: &[u8], line: &mut Buffer<'_>, start: usize) {
+        // The line may have been cut since.
+        self.behind = self.behind.min(line.len().saturating_sub(start));
         let mut rest = text;
         while let Some(&byte) = rest.first() {
             let taken = match (self.sequence, byte) {
@@ -42,25 +51,62 @@ impl Screen {
                     1
                 }
                 (None, b'\r') => {
-                    self.returned = true;
+                    (self.returned, self.behind) = (true, 0);
+                    1
+                }
+                (None, BACKSPACE) => {
+                    self.move_back(line, start);
                     1
                 }
                 // Shows nothing of itself: it does not yet take the place of a line that was returned to.
                 (None, 0..0x20 | 0x7F) => {
                     line.push(byte);
+                    self.behind += usize::from(self.behind > 0);
                     1
                 }
                 (None, _) => {
                     if mem::take(&mut self.returned) {
                         line.truncate(start);
                     }
-                    let length = memchr::memchr2(ESCAPE, b'\r', rest).unwrap_or(rest.len());
-                    line.extend(rest.get(..length).unwrap_or_default());
+                    let length = next_control(rest).unwrap_or(rest.len());
+                    let text = rest.get(..length).unwrap_or_default();
+                    let over = self.draw_over(text, line);
+                    line.extend(text.get(over..).unwrap_or_default());
                     length
                 }
             };
             rest = rest.get(taken..).unwrap_or_default();
         }
+    }
+
+    /// One character to the left, but not beyond the beginning; none where the line is to be replaced anyway.
+    fn move_back(&mut self, line: &Buffer<'_>, start: usize) {
+        let before = line.get(start..line.len() - self.behind).unwrap_or_default();
+        if !self.returned && !before.is_empty() {
+            let begins = |byte: &u8| !is_continuation(*byte);
+            self.behind += before.iter().rev().position(begins).map_or(before.len(), |place| place + 1);
+        }
+    }
+
+    /// Text in the place of what is behind the cursor, as far as that goes; returns how much. A character that takes more or
+    /// fewer bytes than the one in its place ends the line there: usually it was the last.
+    fn draw_over(&mut self, text: &[u8], line: &mut Buffer<'_>) -> usize {
+        let mut taken = 0;
+        while self.behind > 0
+            && let Some(rest) = text.get(taken..).filter(|rest| !rest.is_empty())
+        {
+            let at = line.len() - self.behind;
+            let new = character(rest);
+            if new.len() == line.get(at..).map_or(0, |old| character(old).len()) {
+                line.overwrite(at, new);
+                self.behind -= new.len();
+                taken += new.len();
+            } else {
+                line.truncate(at);
+                self.behind = 0;
+            }
+        }
+        taken
     }
 
     /// The next byte of an escape sequence, or none of it.
@@ -81,9 +127,14 @@ impl Screen {
             // "Erase in line" (ECMA-48, EL): all of it, or from its beginning to its end.
             Action::CsiDispatch if byte == b'K' && (self.parameter == 2 || self.returned && self.parameter == 0) => {
                 line.truncate(start);
+                self.behind = 0;
+            }
+            Action::CsiDispatch if byte == b'K' && self.parameter == 0 => {
+                line.truncate(line.len() - self.behind);
+                self.behind = 0;
             }
             // "Cursor character absolute" (CHA): to the first column.
-            Action::CsiDispatch if byte == b'G' && self.parameter <= 1 => self.returned = true,
+            Action::CsiDispatch if byte == b'G' && self.parameter <= 1 => (self.returned, self.behind) = (true, 0),
             _ => {}
         }
         match next {
@@ -98,6 +149,17 @@ impl Screen {
     pub(crate) fn end_line(&mut self) {
         *self = Self::default();
     }
+}
+
+/// The character at the front of text in UTF-8.
+fn character(text: &[u8]) -> &[u8] {
+    let rest = text.get(1..).unwrap_or_default();
+    let length = 1 + rest.iter().take_while(|byte| is_continuation(**byte)).count();
+    text.get(..length).unwrap_or(text)
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
 }
 
 #[cfg(test)]
@@ -137,6 +199,15 @@ mod tests {
             ("one\x1b[;1Gtwo", "onetwo"),
             ("\x1bPcheck \u{2713} mark\x1b\\after", "after"),
             ("\x1b]0;\u{dc}ber\x07after", "after"),
+            ("spin -\x08\\\x08|\x08/\x08done", "spin done"),
+            ("50%\x08\x08\x08100%", "100%"),
+            ("abc\x08\x08X", "aXc"),
+            ("abc\x08 \x08", "ab "),
+            ("abc\x08\x08\x1b[Kd", "ad"),
+            ("abc\x08\x08\rx", "x"),
+            ("\u{e9}\x08e", "e"),
+            ("\u{280b}\x08\u{2819}\x08\u{2839} wait", "\u{2839} wait"),
+            ("\x08\x08at the edge", "at the edge"),
         ] {
             assert_eq!(shown(text), shows, "{text:?}");
         }

@@ -53,6 +53,13 @@ impl<'a> Buffer<'a> {
         count
     }
 
+    /// Puts `bytes` in the place of as many at `at`, where there are so many.
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.room.get_mut(..self.length).and_then(|held| held.get_mut(at..at + bytes.len())) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
     /// Appends one byte, where it fits.
     pub fn push(&mut self, byte: u8) {
         if let Some(slot) = self.room.get_mut(self.length) {
