@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
 use support::{
-    COLLECTOR, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, state, strace,
-    wait_for, wait_for_printed,
+    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, state,
+    strace, wait_for, wait_for_printed,
 };
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
@@ -271,7 +271,7 @@ fn console_full() {
 /// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
 #[test]
 fn a_child_that_makes_the_streams_non_blocking() {
-    const LINES: u64 = 300_000;
+    const LINES: u64 = 100_000;
     for console in ["file", "pipe", "slow pipe"] {
         let env = TestEnv::new();
         let mut command = env.subject(&["beside_a_non_blocking_child", &LINES.to_string()]);
@@ -293,6 +293,25 @@ fn a_child_that_makes_the_streams_non_blocking() {
         assert_eq!(children as u64, LINES, "{console}");
         assert_eq!(fs::read_to_string(shown).unwrap().lines().count() as u64, 2 * LINES, "{console}");
     }
+}
+
+/// A collector that took over has no copy of its dead predecessor's.
+#[test]
+fn a_child_that_makes_the_streams_non_blocking_after_a_takeover() {
+    const LINES: u64 = 100_000;
+    let env = TestEnv::new();
+    let shown = env.path("console");
+    let mut command = env.subject(&["non_blocking_child_after_go", &LINES.to_string()]);
+    let mut child = command.stdout(fs::File::create(&shown).unwrap()).spawn().unwrap();
+    let collector = helper(child.id(), COLLECTOR);
+    assert!(kill(collector, libc::SIGKILL));
+    wait_for("the standby to take over", || env.log_text().contains(TAKEN_OVER));
+    assert!(kill(helper(child.id(), STANDBY), libc::SIGKILL));
+    wait_for("another standby", || env.log_text().contains(STANDBY_REPLACED));
+    env.go();
+    assert!(child.wait().unwrap().success());
+    assert!(logged(&env).into_iter().eq(0..LINES));
+    assert_eq!(fs::read_to_string(shown).unwrap().lines().count() as u64, LINES);
 }
 
 /// A socket, as journald gives one, gets as much at once as it takes.

@@ -60,6 +60,7 @@ impl Collector {
                     Ok(None) => return Some(Role::Standby { pipe, collector }),
                     Ok(Some(_)) => {
                         self.standby = Some(writer);
+                        self.held_ends.take_copies();
                         return None;
                     }
                     Err(error) => error,
@@ -67,6 +68,7 @@ impl Collector {
             }
             Err(error) => error,
         };
+        self.held_ends.take_copies();
         let error = error.raw_os_error();
         let text = format_args!("the collector has no standby (os error {error}): should it be killed, output is lost");
         self.output.note(Severity::Warn, text);
@@ -80,7 +82,6 @@ impl Collector {
         if let Some(role) = self.fork_standby() {
             return Some(role);
         }
-        self.held_ends.take_copies();
         let text = format_args!("the collector's standby was killed; nothing is missing, another one takes its place");
         self.output.note(Severity::Warn, text);
         self.output.flush();

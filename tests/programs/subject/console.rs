@@ -37,6 +37,14 @@ pub(crate) fn beside_a_non_blocking_child(lines: u64) {
     shell(&format!("seq -f 'child %.0f' 1 {lines}"));
 }
 
+/// The same once the test says so.
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "1GB")]
+pub(crate) fn non_blocking_child_after_go(lines: u64) {
+    wait_for_go();
+    shell(&format!("{} set_non_blocking", std::env::current_exe().unwrap().display()));
+    (0..lines).for_each(|number| println!("{}", line(number)));
+}
+
 pub(crate) fn set_non_blocking() {
     for descriptor in [1, 2] {
         // SAFETY: flags of streams that stay open.

@@ -38,7 +38,7 @@ macro_rules! modes {
 
 modes! {
     console {
-        beside_a_non_blocking_child(u64), child_on_one_stream(u64), few_lines_then_go(u64),
+        beside_a_non_blocking_child(u64), child_on_one_stream(u64), few_lines_then_go(u64), non_blocking_child_after_go(u64),
         flood_background(u64), flooding_child, set_non_blocking,
     }
     exits {
