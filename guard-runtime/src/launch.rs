@@ -136,7 +136,14 @@ pub(crate) fn launch(
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
     let stat = RunStat::open();
-    let run = RunLink { control: control_reader, replies: replies_writer, process, end_request, stat };
+    let run = RunLink {
+        control: control_reader,
+        replies: replies_writer,
+        process,
+        end_request,
+        stat,
+        takes_helpers_along: is_first_of_a_namespace_or_its_child(),
+    };
     let nonce = private.place(nonce);
     let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
@@ -157,6 +164,15 @@ pub(crate) fn launch(
         Ok(_) => Ok(link),
         Err(error) => Err(io::Error::other(format!("the run is PID 1, and its timeout needs a thread: {error}"))),
     }
+}
+
+/// Of another namespace than the machine's own, whose first process does not end.
+fn is_first_of_a_namespace_or_its_child() -> bool {
+    /// `PROC_PID_INIT_INO` of Linux's `proc_ns.h`.
+    const OF_THE_MACHINE: &str = "pid:[4026531836]";
+    let namespace = std::fs::read_link("/proc/self/ns/pid");
+    (std::process::id() == 1 || std::os::unix::process::parent_id() == 1)
+        && namespace.is_ok_and(|namespace| namespace.as_os_str() != OF_THE_MACHINE)
 }
 
 /// A pipe, or a pseudo-terminal in the place of a terminal; why there is none, where there should be.

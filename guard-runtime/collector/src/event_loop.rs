@@ -17,7 +17,7 @@ use crate::remains::{Limits, Remains};
 use crate::run_stat::RunStat;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
-use crate::state::{Action, Event, State};
+use crate::state::{Action, End, Event, State};
 use crate::status::RunState;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::{self, Stream};
@@ -45,9 +45,17 @@ pub struct RunLink {
     pub end_request: Option<OwnedFd>,
     /// What /proc tells of it.
     pub stat: Option<RunStat>,
+    /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
+    /// child, which ends with it (tini, `docker run --init`).
+    pub takes_helpers_along: bool,
 }
 
 impl RunLink {
+    /// Its pidfd tells of a death when the kernel has killed everybody else of a namespace already.
+    fn is_dying(&self) -> bool {
+        self.takes_helpers_along && self.stat.as_ref().is_some_and(RunStat::is_dying)
+    }
+
     /// Program and children have heard of the change already, and asked too early perhaps: they are told again.
     fn tell_of_resize(&self) {
         if let Some(process) = &self.process {
@@ -182,7 +190,6 @@ impl Collector {
     fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
         sys::ask_for_short_slice();
-        self.held_ends.take_copies();
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -240,14 +247,21 @@ impl Collector {
             if self.output.ends_family() {
                 self.end_family();
             }
-            self.output.flush();
+            let is_drained = self.streams.iter().flatten().all(Stream::is_drained);
+            if !is_draining || !is_drained {
+                self.output.flush();
+            }
             self.tell_standby_of_rotation();
             if self.output.take_new_file()
                 && let Some(role) = self.renew_standby()
             {
                 return role;
             }
-            if self.streams.iter().flatten().all(Stream::is_drained) {
+            if is_drained {
+                if self.state == State::Draining(End::Died) && self.is_in_a_hurry() {
+                    self.look_at_death();
+                }
+                // The last lines and the closing line go to the log at once.
                 self.on(Event::Drained);
             }
             // Behind the reading: the end of a stream may be the end of what was left.
@@ -269,7 +283,10 @@ impl Collector {
         self.shared.journal.enter(state);
         for action in state.on_entry() {
             match action {
-                Action::MeasureStreams => self.streams.iter_mut().flatten().for_each(Stream::measure),
+                Action::MeasureStreams => {
+                    self.held_ends.release();
+                    self.streams.iter_mut().flatten().for_each(Stream::measure);
+                }
                 Action::WriteClosingLine => {
                     self.write_closing_line();
                     self.on(Event::LineStands);
@@ -366,29 +383,39 @@ impl Collector {
 
     fn look_at_run(&mut self, ready: &Ready) {
         if ready.run_died {
-            self.shared.journal.note_death(stamp::now());
-            self.on(Event::RunDied);
-            self.look_at_death();
+            self.on_death();
         } else if ready.control.contains(PollFlags::IN) {
             self.on(Event::RunTold);
         } else if self.state == State::Unlocking && !ready.control.is_empty() {
             self.on(Event::Unlocked);
         } else if !ready.control.is_empty() {
             // Closed without a word. Where nothing else tells of a death, that is one.
-            let tells = self.run.as_ref().is_some_and(|run| run.process.is_some());
+            let tells = self.run.as_ref().is_some_and(|run| run.process.is_some() && !run.is_dying());
             if tells {
                 self.on(Event::ControlLost);
             } else {
-                self.shared.journal.note_death(stamp::now());
-                self.on(Event::RunDied);
-                self.look_at_death();
+                self.on_death();
             }
         }
+    }
+
+    fn on_death(&mut self) {
+        self.shared.journal.note_death(stamp::now());
+        self.on(Event::RunDied);
+        if !self.is_in_a_hurry() {
+            self.look_at_death();
+        }
+    }
+
+    /// There may be no time for anything but the last lines and the closing line.
+    fn is_in_a_hurry(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.takes_helpers_along)
     }
 
     /// Lets data gather, unless the run ends meanwhile.
     fn pause(&self) {
         match &self.run {
+            Some(run) if run.takes_helpers_along => {}
             Some(run) if self.state.watches(false).control => {
                 let _ = poll(&mut [PollFd::new(&run.control, PollFlags::IN)], Some(&PAUSE));
             }
@@ -412,7 +439,6 @@ impl Collector {
 
     /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
     fn write_closing_line(&mut self) {
-        self.held_ends.release();
         let Self { streams, decoder, output, .. } = self;
         streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
         self.read_closing_line();

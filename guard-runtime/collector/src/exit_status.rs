@@ -157,7 +157,7 @@ fn get_info(_: BorrowedFd<'_>, _: &mut PidfdInfo) -> Result<(), Errno> {
     Err(Errno::NOTTY)
 }
 
-/// From /proc/PID/stat, where the process is a zombie still and we may know.
+/// From /proc/PID/stat, where the process is ending or a zombie still and we may know.
 fn of_zombie(pidfd: BorrowedFd<'_>, pid: Pid) -> Option<Ended> {
     let (status, may_be_hidden) = zombie_status(pid)?;
     if may_be_hidden {
@@ -179,15 +179,18 @@ fn zombie_status(pid: Pid) -> Option<(i32, bool)> {
     Some((status, status == 0 && !may_look_at(pid)))
 }
 
-/// Field 52, `exit_code`, of a zombie. Counted from the last `)`: the program's name before it may hold anything.
+/// Field 52, `exit_code`, of a process that is ending or a zombie: it is there before the files are closed. Counted from the
+/// last `)`, for the program's name before it may hold anything.
 fn status_in_stat(stat: &[u8]) -> Option<i32> {
+    /// `PF_EXITING` of Linux's `sched.h`.
+    const EXITING: u64 = 4;
     let name_end = memchr::memrchr(b')', stat)?;
     let rest = core::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    // Fields 3, `state`, and 52; there are no more.
-    let state = fields.next()?;
-    let status = fields.nth(48)?.parse().ok()?;
-    matches!(state, "Z" | "X").then_some(status)
+    // Fields 3, `state`, 9, `flags`, and 52; there are no more.
+    let (state, flags) = (fields.next()?, fields.nth(9 - 4)?.parse::<u64>().ok()?);
+    let status = fields.nth(52 - 10)?.parse().ok()?;
+    (matches!(state, "Z" | "X") || flags & EXITING != 0).then_some(status)
 }
 
 /// Whether /proc hides the exit status of that process from us (it shows 0 then). The link to its program is guarded by

@@ -241,10 +241,10 @@ impl Output {
 
     /// The closing line, stamped `time`; not a second time where this is not the first attempt and it stands already.
     pub(crate) fn closing_line(&mut self, severity: Severity, text: &[u8], time: u64, is_first: bool) {
-        self.flush_log();
         if is_first {
             return self.record(severity, false, text, time);
         }
+        self.flush_log();
         // The stamp has microseconds: no other line of this severity has both that and the text.
         record_line(text, true, self.stamper.stamp(time), severity, &mut self.batch);
         let stands = self.log.ends_with_line(self.batch.lines());

@@ -31,7 +31,9 @@ impl RunStat {
         let mut line = [0; LINE];
         let mut fields = self.fields(&mut line)?;
         let (group, foreground) = (fields.nth(5 - 3)?, fields.nth(8 - 6)?);
-        Some((Pid::from_raw(foreground.parse().ok()?)?, group == foreground))
+        // It is -1 without a terminal, which would be everybody.
+        let foreground_group = foreground.parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)?;
+        Some((foreground_group, group == foreground))
     }
 
     /// A background program may not change its terminal (`SIGTTOU`), nor read from it.
@@ -39,16 +41,14 @@ impl RunStat {
         self.foreground().is_some_and(|(_, is_own)| is_own)
     }
 
-    /// It has begun to end: seen before any other sign of its death.
+    /// Its first thread has begun to end: seen before any other sign of its death.
     pub(crate) fn is_dying(&self) -> bool {
-        /// `PF_EXITING` of Linux's `sched.h`. With further threads it is not the process that ends.
+        /// `PF_EXITING` of Linux's `sched.h`.
         const EXITING: u64 = 4;
         let mut line = [0; LINE];
         // No line: it is dead.
         let Some(mut fields) = self.fields(&mut line) else { return true };
-        let mut number = |skipped| fields.nth(skipped).and_then(|field| field.parse::<u64>().ok());
-        let (flags, threads) = (number(9 - 3), number(20 - 10));
-        flags.is_some_and(|flags| flags & EXITING != 0) && threads.is_some_and(|threads| threads <= 1)
+        fields.nth(9 - 3).and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & EXITING != 0)
     }
 
     /// From the third on, which follows the program's name: that may contain anything, spaces and parentheses too.
@@ -74,9 +74,10 @@ mod tests {
         // SAFETY: they only tell.
         #[allow(unsafe_code)]
         let foreground = unsafe { libc::tcgetpgrp(0) };
-        if let Some((group, _)) = stat.foreground() {
-            assert!(foreground == -1 || foreground == group.as_raw_nonzero().get());
-        }
+        let (group, is_own) =
+            stat.foreground().map_or((-1, false), |(group, is_own)| (group.as_raw_nonzero().get(), is_own));
+        assert!(foreground == -1 || foreground == group);
+        assert_eq!(is_own, rustix::process::getpgrp().as_raw_nonzero().get() == group);
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Stream {
             match decoder.step(rest, more_may_come) {
                 Step::Incomplete => break,
                 Step::Raw(raw) => {
-                    direct = raw.len() == input.len();
+                    direct = raw.len() == input.len() && self.left.is_none();
                     at += raw.len();
                     // A printed line's stamp is no later than that of the record behind it.
                     let behind = input.get(at..).filter(|rest| !rest.is_empty());
