@@ -154,7 +154,7 @@ fn ends() -> Vec<End> {
             json!(9),
             "137",
         ),
-        end("dropped", ["run dropped after ", &future], "dropped", json!(future), null.clone(), null, "1"),
+        end("dropped", ["run dropped after ", future], "dropped", json!(future), null.clone(), null, "1"),
     ]
 }
 
@@ -234,7 +234,7 @@ fn assert_told(env: &TestEnv, end: &End, reaped: bool) {
     assert_eq!(variable("LOCK"), env.lock().display().to_string(), "{how}");
     assert_eq!(variable("LOG"), env.log().display().to_string(), "{how}");
     assert_eq!(variable("LAST_SUCCESS"), or_empty(&status["last_success"]["ended"]), "{how}");
-    assert_eq!(variable("SECONDS").parse::<f64>().unwrap(), status["seconds"].as_f64().unwrap(), "{how}");
+    assert_eq!(variable("SECONDS").parse::<f64>().ok(), status["seconds"].as_f64(), "{how}");
     println!("| {how} | {said} | {} | {} | {} |", end.state, status["exit_code"], variable("EXIT_CODE"));
 }
 

@@ -54,6 +54,7 @@ fn compare(sizes: &[String]) {
 }
 
 /// Half of it in one piece, a quarter in pieces of 1,000 bytes, a quarter on the stacks of threads.
+#[allow(clippy::large_stack_arrays, reason = "what is measured")]
 fn hold(megabytes: usize, start: fn() -> Box<dyn FnOnce() -> f64>) {
     const STACK: usize = 4_000_000;
     let bytes = megabytes * 1_000_000;
@@ -83,7 +84,9 @@ fn hold(megabytes: usize, start: fn() -> Box<dyn FnOnce() -> f64>) {
     let mut rewrite_all = || {
         let clock = Instant::now();
         rewrite(&mut large);
-        small.iter_mut().for_each(|piece| rewrite(piece));
+        for piece in &mut small {
+            rewrite(piece);
+        }
         clock.elapsed()
     };
     let first = rewrite_all();
@@ -91,7 +94,9 @@ fn hold(megabytes: usize, start: fn() -> Box<dyn FnOnce() -> f64>) {
     let helpers = end();
     gate.wait();
     gate.wait();
-    threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+    for thread in threads {
+        thread.join().expect("a thread");
+    }
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
     for number in [millis(started), millis(first), millis(second), less, helpers] {
         eprintln!("{number}");
@@ -122,7 +127,7 @@ fn guarded() -> Box<dyn FnOnce() -> f64> {
     let guard = Config::new(lock, log).tee(guard_runtime::Tee::Stdout).start().expect("a run");
     Box::new(move || {
         println!("a line, so that the helpers are not idle");
-        let most = helpers().into_iter().map(resident).fold(0.0, f64::max);
+        let most = helpers().into_iter().map(|pid| resident(&pid)).fold(0.0, f64::max);
         drop(guard);
         drop(place);
         most
@@ -140,7 +145,7 @@ fn helpers() -> Vec<String> {
     processes.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_ours).collect()
 }
 
-fn resident(pid: String) -> f64 {
+fn resident(pid: &str) -> f64 {
     kilobytes(&format!("/proc/{pid}/status"), "VmRSS:") / 1000.0
 }
 

@@ -2,7 +2,6 @@
 
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};

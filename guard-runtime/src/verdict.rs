@@ -38,7 +38,7 @@ struct Place {
 
 /// The command for the end, and its surroundings.
 struct Command {
-    command: CString,
+    text: CString,
     directory: CString,
     environment: Vec<u8>,
 }
@@ -82,7 +82,7 @@ impl Plan {
         let Texts { host, program, lock, log } = &self.texts;
         let texts = host.len() + program.len() + 2 * lock.as_os_str().len() + log.as_os_str().len() + 8 * ALIGNMENT;
         let on_end = self.on_end.as_ref().map_or(0, |on_end| {
-            let bytes = on_end.command.as_bytes().len() + on_end.directory.as_bytes().len() + on_end.environment.len();
+            let bytes = on_end.text.as_bytes().len() + on_end.directory.as_bytes().len() + on_end.environment.len();
             bytes + on_end.hook().pointers() * size_of::<*const c_char>() + OnEnd::MEMORY + 8 * ALIGNMENT
         });
         place(&self.status) + place(&self.metrics) + texts + on_end + self.scratch() + ALIGNMENT
@@ -117,7 +117,7 @@ impl Plan {
         let report = Report::new(identity, target(status), target(metrics));
         let on_end = on_end.map(|on_end| {
             let hook = Hook {
-                command: copied_string(&on_end.command, memory),
+                command: copied_string(&on_end.text, memory),
                 directory: copied_string(&on_end.directory, memory),
                 environment: copied(&on_end.environment, memory),
             };
@@ -169,12 +169,12 @@ impl Command {
             let what = || StartError::Argument { what: format!("on_end = {command:?}: has a NUL byte in it") };
             CString::new(text.as_bytes()).map_err(|_| what())
         };
-        let (command, directory) = (text(OsStr::new(command))?, text(directory.as_os_str())?);
-        Ok(Self { command, directory, environment: packed(std::env::vars_os()) })
+        let (line, directory) = (text(OsStr::new(command))?, text(directory.as_os_str())?);
+        Ok(Self { text: line, directory, environment: packed(std::env::vars_os()) })
     }
 
     fn hook(&self) -> Hook<'_> {
-        Hook { command: &self.command, directory: &self.directory, environment: &self.environment }
+        Hook { command: &self.text, directory: &self.directory, environment: &self.environment }
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) const BATCH_CAPACITY: usize = 640 * 1024;
 pub(crate) const MEMORY: usize = BATCH_CAPACITY + 2 * console::CAPACITY;
 
 /// The log, and the consoles.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Output {
     log: LogFile,
     batch: Batch<'static>,

@@ -150,6 +150,7 @@ impl Told {
 
 /// A `log` record, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the wire")]
 pub struct Record<'a> {
     /// How grave it is.
     pub severity: Severity,

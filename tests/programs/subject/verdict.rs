@@ -24,6 +24,7 @@ fn told(how: &str) -> Result<(), String> {
     end(how)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
 pub(crate) fn end_told(how: String) -> Result<(), String> {
     if how == "dropped" {
         assert!(pin!(dropped()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -44,6 +45,7 @@ fn quiet(how: &str) -> Result<(), String> {
     end(how)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
 pub(crate) fn end_quiet(how: String) -> Result<(), String> {
     quiet(&how)
 }
