@@ -46,8 +46,8 @@ impl HeldEnds {
         }
     }
 
-    /// Whoever writes waits for room, as for a file. A writer looks at the flag when it finds the pipe full: so before and
-    /// after each read, and whenever time has passed. `FIONBIO` changes no other flag, so it undoes nobody's `F_SETFL`.
+    /// Whoever writes waits for room, as for a file. Before each read: a writer looks at the flag when it finds the pipe
+    /// full. `FIONBIO` changes no other flag, so it undoes nobody's `F_SETFL`.
     pub(crate) fn make_blocking(&self) {
         for end in self.copies.iter().flatten() {
             let _ = rustix::io::ioctl_fionbio(end, false);

@@ -237,7 +237,8 @@ impl Collector {
                     && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
                 {
                     read = true;
-                    filled |= stream.read(decoder, output, held_ends, run.as_ref().and_then(|run| run.stat.as_ref()));
+                    held_ends.make_blocking();
+                    filled |= stream.read(decoder, output, run.as_ref().and_then(|run| run.stat.as_ref()));
                 }
             }
             if self.verdict.look_at_hook(&mut self.output) {
@@ -250,7 +251,6 @@ impl Collector {
             if !is_draining || !is_drained {
                 self.output.flush();
             }
-            self.held_ends.make_blocking();
             self.tell_standby_of_rotation();
             if self.output.take_new_file()
                 && let Some(role) = self.renew_standby()
@@ -501,10 +501,10 @@ impl Collector {
 
     /// Log and console have it all, or nobody is left to wait for the console: answers.
     fn let_go_of_run(&mut self) {
-        let Self { streams, held_ends, decoder, output, .. } = self;
+        let Self { streams, decoder, output, .. } = self;
         for stream in streams.iter_mut().flatten().filter(|stream| stream.has_hung_up()) {
             // There may be a last word all the same: it came between the kernel's looks for input and for writers.
-            stream.read(decoder, output, held_ends, None);
+            stream.read(decoder, output, None);
         }
         self.output.flush();
         self.output.tell_given_up();

@@ -6,7 +6,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use crate::blocking::HeldEnds;
 use crate::buffer::Buffer;
 use crate::lines::{LineShaper, MAX_LINE};
 use crate::mirror::Follower;
@@ -113,17 +112,10 @@ impl Stream {
     }
 
     /// Reads one batch and passes it on; says whether there was more than was read at once.
-    pub(crate) fn read(
-        &mut self,
-        decoder: &Decoder<'_>,
-        output: &mut Output,
-        ends: &HeldEnds,
-        run: Option<&RunStat>,
-    ) -> bool {
+    pub(crate) fn read(&mut self, decoder: &Decoder<'_>, output: &mut Output, run: Option<&RunStat>) -> bool {
         let Some(reader) = &self.reader else { return false };
         let before = self.input.len();
         let mut hung_up = false;
-        ends.make_blocking();
         // A pipe gives at once what it has; a terminal gives a page at a time.
         let outcome = loop {
             let result = match &mut self.follower {
@@ -142,8 +134,6 @@ impl Stream {
                 break Ok(());
             }
         };
-        // Those who waited for room are writing now: until the pipe is full again, and then they look at the flag.
-        ends.make_blocking();
         let (count, filled) = (self.input.len() - before, self.input.space() == 0);
         self.left = self.left.map(|left| left.saturating_sub(count as u64));
         if count > 0 {
