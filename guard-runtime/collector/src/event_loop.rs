@@ -43,7 +43,7 @@ pub struct RunLink {
     pub process: Option<OwnedFd>,
     /// A run that is PID 1 ends on a byte of this: no signal would end it.
     pub end_request: Option<OwnedFd>,
-    /// What /proc tells of it.
+    /// What /proc tells of it, where its terminal or its namespace matters.
     pub stat: Option<RunStat>,
     /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
     /// child, which ends with it (tini, `docker run --init`).
