@@ -127,6 +127,11 @@ impl Link {
         pid_one::wait_for_request(request, copy(&self.control)?, copy(&self.replies)?)
     }
 
+    /// The first of the helpers, which all are in its process group.
+    pub(crate) fn first_helper(&self) -> Pid {
+        self.first_helper
+    }
+
     /// A descriptor of its own for records, in the stream of standard output.
     pub(crate) fn record_writer(&self) -> std::io::Result<FrameWriter> {
         // Out of the way of user code that closes every descriptor and goes on to open files of its own: those get the

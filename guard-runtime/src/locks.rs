@@ -56,6 +56,11 @@ impl Locks {
         Duration::ZERO
     }
 
+    /// The machine's.
+    pub(crate) fn local(&self) -> &PipelineLock {
+        &self.local
+    }
+
     /// For the log.
     pub(crate) fn shown(&self) -> String {
         let local = format!("lock {}", self.local.path().display());

@@ -16,7 +16,7 @@ use crate::config::{Config, Paths, StartError};
 use crate::flush::flush_stdout;
 use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
-use crate::lock;
+use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
@@ -122,13 +122,17 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
                 // Best effort: the skip is told on stderr whatever becomes of this.
                 && let Ok(mut log) = open()
             {
-                append_line(&mut log, &format!("guard_runtime: {error}"));
+                append_line(&mut log, Severity::Warn, &format!("guard_runtime: {error}"));
             }
             return Err(error);
         }
     };
-    let log = open()?;
-    let plan = Plan::new(config, paths)?;
+    let mut log = open()?;
+    let plan = Plan::new(config, paths, lock.local().predecessor().map(|lost| lost.pid))?;
+    if let Some(Predecessor { pid, started }) = lock.local().predecessor() {
+        let text = format!("guard_runtime: run of pid {pid}, started {started}, ended without a trace");
+        append_line(&mut log, Severity::Error, &text);
+    }
     let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
     flush_stdout();
@@ -153,6 +157,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
             return Err(StartError::Capture(error));
         }
     };
+    lock.local().tell_helpers(link.first_helper());
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
     let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
     let shown = run.lock.shown();
@@ -205,10 +210,10 @@ fn end(number: Option<u64>, ending: &Ending) {
 }
 
 /// One line of the log by itself, of a program that did not become a run.
-fn append_line(log: &mut LogFile, text: &str) {
+fn append_line(log: &mut LogFile, severity: Severity, text: &str) {
     let mut room = vec![0; LINE_CAPACITY];
     let mut batch = Batch::new(&mut room);
-    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), Severity::Warn, &mut batch);
+    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), severity, &mut batch);
     without_size_signal(|| log.append(batch.lines()));
 }
 

@@ -291,7 +291,12 @@ impl Collector {
                     self.write_closing_line();
                     self.on(Event::LineStands);
                 }
-                Action::TellVerdict => self.verdict.tell(self.shared.reason(), &mut self.output),
+                Action::TellVerdict => {
+                    self.verdict.tell(self.shared.reason(), &mut self.output);
+                    if self.state.is_dead() {
+                        self.tell_closed();
+                    }
+                }
                 Action::AskToUnlock => {
                     if self.verdict.has_hook() {
                         self.output.flush();

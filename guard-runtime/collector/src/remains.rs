@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 use crate::event_loop::Collector;
 use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
-use crate::held_lock::{HeldLock, Record};
+use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::{Journal, OnceLine};
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
@@ -215,6 +215,8 @@ impl Collector {
 
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
     pub(crate) fn look_at_death(&mut self) {
+        // A helper's own copies of the streams' write ends would pass for somebody who is left.
+        self.held_ends.release();
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
         let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
         if stage == Stage::Idle && is_unexpected && self.has_writers() {
@@ -233,6 +235,12 @@ impl Collector {
     /// The run's process is dead, or has released its lock.
     fn run_is_over(&self) -> bool {
         self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
+    }
+
+    /// The closing line of a run that died stands.
+    pub(crate) fn tell_closed(&self) {
+        let Limits { lock, pid, .. } = self.remains.limits;
+        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
     }
 
     /// Names what is left of a run once its closing line stands.

@@ -12,6 +12,8 @@ mod kill_timer;
 #[cfg(feature = "postgres")]
 mod postgres;
 
+mod predecessor;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -21,9 +23,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fs2::FileExt;
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use guard_collector::{FileId, Stamper, file_kind, now, since_boot, without_size_signal};
 
+pub(crate) use self::predecessor::Predecessor;
+use self::predecessor::helpers_line;
 use crate::descriptor::{Descriptor, above_standard};
 use crate::fork;
 
@@ -68,6 +73,8 @@ const RECORD_LIMIT: u64 = 4096;
 pub struct PipelineLock {
     file: Descriptor,
     path: PathBuf,
+    /// Of a run that died with its helpers.
+    predecessor: Option<Predecessor>,
     /// A forked child has a copy of this value, but the lock is not its own.
     pid: u32,
 }
@@ -230,9 +237,10 @@ impl PipelineLock {
                 }
             }
             if still_names(path, &file).map_err(unusable("cannot look at"))? {
+                let predecessor = predecessor::without_a_trace(&mut file);
                 write_record(&file).map_err(unusable("cannot write to"))?;
                 let (file, path) = (Descriptor::not_for_children(file.into()), path.to_path_buf());
-                return Ok(Self { file, path, pid: std::process::id() });
+                return Ok(Self { file, path, predecessor, pid: std::process::id() });
             }
         }
         Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
@@ -282,6 +290,20 @@ impl PipelineLock {
     #[cfg(feature = "postgres")]
     pub(crate) fn tell_no_more(&self, length: u64) {
         let _ = rustix::fs::ftruncate(&self.file, length);
+    }
+
+    /// The run that held the lock before, where it and its helpers ended without a trace.
+    pub(crate) fn predecessor(&self) -> Option<&Predecessor> {
+        self.predecessor.as_ref()
+    }
+
+    /// A run has helpers: should it die, they write how, and say in the record that they have.
+    pub(crate) fn tell_helpers(&self, first: Pid) {
+        let length = rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_size as u64);
+        // Where there was no room for a record, there is none for this.
+        if length > 0 {
+            let _ = rustix::io::pwrite(&self.file, helpers_line(first).as_bytes(), length);
+        }
     }
 
     /// The lock file, as it was given.

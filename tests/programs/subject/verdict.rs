@@ -85,6 +85,8 @@ fn end(how: &str) -> Result<(), String> {
         "segfault" => unsafe { std::ptr::null_mut::<u8>().write_volatile(1) },
         // SAFETY: ends the process.
         "leave_3" => unsafe { libc::_exit(3) },
+        // SAFETY: a signal to this process.
+        "sigkill_self" => drop(unsafe { libc::kill(libc::getpid(), libc::SIGKILL) }),
         // SAFETY: ends the process.
         "leave_0" => unsafe { libc::_exit(0) },
         "memory" => loop {
