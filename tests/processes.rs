@@ -50,7 +50,7 @@ fn helpers_keep_their_own_descriptors_only() {
         wait_for("the helper to close what is not its own", || !open().iter().any(|path| path.contains("inherited")));
         let open = open();
         assert!(!open.iter().any(|path| path.contains("run.lock")), "{name} keeps the lock: {open:?}");
-        assert!(open.len() <= 10, "{name}: {open:?}");
+        assert!(open.len() <= 12, "{name}: {open:?}");
     }
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());

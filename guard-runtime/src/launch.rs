@@ -135,15 +135,10 @@ pub(crate) fn launch(
     let output = Output::new(log, originals, one_place, hold, &mut |bytes| private.lend(bytes))?;
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
-    let stat = RunStat::open();
-    let run = RunLink {
-        control: control_reader,
-        replies: replies_writer,
-        process,
-        end_request,
-        stat,
-        takes_helpers_along: is_first_of_a_namespace_or_its_child(),
-    };
+    let takes_helpers_along = is_first_of_a_namespace_or_its_child();
+    let stat = (takes_helpers_along || ends.iter().any(StreamEnd::is_terminal)).then(RunStat::open).flatten();
+    let run =
+        RunLink { control: control_reader, replies: replies_writer, process, end_request, stat, takes_helpers_along };
     let nonce = private.place(nonce);
     let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();

@@ -79,6 +79,10 @@ impl StreamEnd {
         [Some(&self.writer.descriptor), self.second.as_ref()].into_iter().flatten().map(AsFd::as_fd)
     }
 
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.writer.is_terminal
+    }
+
     /// What is to take the place of a standard descriptor.
     fn description_for(&self, stdio: Stdio) -> &Descriptor {
         self.second.as_ref().filter(|_| stdio == Stdio::Err).unwrap_or(&self.writer.descriptor)

@@ -17,7 +17,7 @@ use crate::remains::{Limits, Remains};
 use crate::run_stat::RunStat;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
-use crate::state::{Action, Event, State};
+use crate::state::{Action, End, Event, State};
 use crate::status::RunState;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::{self, Stream};
@@ -43,7 +43,7 @@ pub struct RunLink {
     pub process: Option<OwnedFd>,
     /// A run that is PID 1 ends on a byte of this: no signal would end it.
     pub end_request: Option<OwnedFd>,
-    /// What /proc tells of it.
+    /// What /proc tells of it, where its terminal or its namespace matters.
     pub stat: Option<RunStat>,
     /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
     /// child, which ends with it (tini, `docker run --init`).
@@ -258,11 +258,11 @@ impl Collector {
                 return role;
             }
             if is_drained {
-                // The last lines and the closing line go to the log at once.
-                self.on(Event::Drained);
-                if self.is_in_a_hurry() {
+                if self.state == State::Draining(End::Died) && self.is_in_a_hurry() {
                     self.look_at_death();
                 }
+                // The last lines and the closing line go to the log at once.
+                self.on(Event::Drained);
             }
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
@@ -413,7 +413,7 @@ impl Collector {
         }
     }
 
-    /// The closing line first of all: there may be no time for anything else.
+    /// There may be no time for anything but the last lines and the closing line.
     fn is_in_a_hurry(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.takes_helpers_along)
     }

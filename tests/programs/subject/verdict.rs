@@ -67,6 +67,12 @@ pub(crate) fn quiet_flood(lines: u64) -> Result<(), String> {
     Err("disk on fire".into())
 }
 
+#[locked_pipeline(lock = LOCK, log = LOG, status = "${SUBJECT_DIR}/status.json")]
+pub(crate) fn hold_with_status() {
+    println!("held");
+    wait_for_stdin();
+}
+
 fn end(how: &str) -> Result<(), String> {
     match how {
         "well" => return Ok(()),
