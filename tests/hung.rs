@@ -197,7 +197,7 @@ fn the_lock_of_a_run_that_died_is_kept_for_what_is_left() {
     let mut hung = hung(WRITER, "killed", &[]);
     let writer = hung.pid("writer");
     assert_eq!(hung.wait().0.signal(), Some(libc::SIGKILL));
-    let named = hung.wait_for_line("1 process of this run lives on");
+    let named = hung.wait_for_line(" of this run live");
     assert!(
         named.ends_with(&format!("on: pid {writer} (sh); the lock is kept until they have ended"))
             || named.contains("processes of this run"),
