@@ -26,7 +26,6 @@ fn ends_within(child: &mut Child, limit: Duration) -> ExitStatus {
 
 /// The handler interrupts its own thread in the middle of a record, again and again until one is hit for sure.
 #[test]
-#[ignore = "TRIALS A2: not mended yet"]
 fn exit_in_a_signal_handler_amid_records() {
     for _ in 0..10 {
         let env = TestEnv::new();
@@ -41,7 +40,6 @@ fn exit_in_a_signal_handler_amid_records() {
 
 /// The handler interrupts its own thread in the middle of the end of the run.
 #[test]
-#[ignore = "TRIALS A2: not mended yet"]
 fn exit_in_a_signal_handler_amid_the_end() {
     let env = TestEnv::new();
     let (unread, console) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -59,7 +57,6 @@ fn exit_in_a_signal_handler_amid_the_end() {
 
 /// The handler interrupts its own thread in the middle of a `println!`, where standard output is borrowed.
 #[test]
-#[ignore = "TRIALS A2: not mended yet"]
 fn exit_in_a_signal_handler_amid_printed_lines() {
     for _ in 0..10 {
         let env = TestEnv::new();
@@ -112,7 +109,6 @@ fn the_end_where_no_thread_may_be_started() {
 
 /// Nothing says that it failed, so neither does the log.
 #[test]
-#[ignore = "TRIALS B18: not mended yet"]
 fn ends_that_are_no_failures() {
     for mode in ["exec", "underscore_exit", "daemonize", "close_from_and_return"] {
         let env = TestEnv::new();
@@ -130,7 +126,6 @@ fn ends_that_are_no_failures() {
 
 /// A thread starts a run while another one ends the process.
 #[test]
-#[ignore = "TRIALS B20: not mended yet"]
 fn exit_beside_the_start_of_a_run() {
     let mut closed = 0;
     for microseconds in (0..10_000).step_by(50) {

@@ -118,6 +118,8 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         Kind::Level => (quote!(__guard::LevelFilter), check("level")),
         Kind::Choice => (quote!(__guard::Tee), check("tee")),
         Kind::ConsoleMode => (quote!(__guard::ConsoleMode), check("console")),
+        Kind::Survivors => (quote!(__guard::Survivors), check("survivors")),
+        Kind::Duration if key == "timeout" => (quote!(__guard::Duration), check("timeout")),
         Kind::Duration => (quote!(__guard::Duration), check("duration")),
         Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
         Kind::Crate => (quote!(()), quote!(())),

@@ -198,6 +198,27 @@ impl Link {
         }
     }
 
+    /// The same for a process that ends by exit(3), perhaps in a signal handler: takes and frees no memory, and leaves it to the
+    /// system to reap.
+    pub(crate) fn finish_at_exit(self, closing_line: &[u8], unlock: impl FnOnce()) {
+        self.restore();
+        let Self { mut ends, control, replies, no_terminal, .. } = self;
+        // Closes them, and keeps the memory that they are in.
+        ends.clear();
+        std::mem::forget((ends, no_terminal));
+        let is_connected = control.is_ours() && replies.is_ours();
+        let mut reply = None;
+        if is_connected {
+            let _ = send(&control, closing_line);
+            reply = next_reply(&replies);
+        }
+        unlock();
+        drop(control);
+        while is_connected && reply == Some(Reply::Stands) {
+            reply = next_reply(&replies);
+        }
+    }
+
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.
     fn restore(&self) {
         for end in &self.ends {

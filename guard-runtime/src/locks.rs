@@ -61,6 +61,15 @@ impl Locks {
         &self.local
     }
 
+    /// Gives them back as the process ends by exit(3), perhaps in a signal handler: takes and frees no memory.
+    pub(crate) fn release_at_exit(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            cluster.release_at_exit();
+        }
+        self.local.release();
+    }
+
     /// For the log.
     pub(crate) fn shown(&self) -> String {
         let local = format!("lock {}", self.local.path().display());

@@ -98,7 +98,7 @@ fn main() -> ExitCode {
                 fork(|| {
                     // SAFETY: a question.
                     let pid = unsafe { libc::getpid() };
-                    std::fs::write(format!("{directory}/daemon"), pid.to_string()).unwrap();
+                    let _ = std::fs::write(format!("{directory}/daemon"), pid.to_string());
                     std::thread::sleep(Duration::from_secs(30));
                 });
             });

@@ -306,15 +306,8 @@ impl PipelineLock {
         }
     }
 
-    /// The lock file, as it was given.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for PipelineLock {
     /// Empties the record and unlocks, in the process that took the lock; does nothing in a forked child.
-    fn drop(&mut self) {
+    pub(crate) fn release(&self) {
         // Neither a forked child's copy nor, after a closefrom(3), somebody else's file.
         if self.pid == std::process::id() && self.file.is_ours() {
             // The record of one who no longer holds the lock must not be taken for the next holder's.
@@ -322,6 +315,17 @@ impl Drop for PipelineLock {
             // Explicitly: a child caught between fork and exec has a copy of the descriptor for a moment.
             let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
         }
+    }
+
+    /// The lock file, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PipelineLock {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
