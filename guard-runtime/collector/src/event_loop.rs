@@ -284,6 +284,7 @@ impl Collector {
         for action in state.on_entry() {
             match action {
                 Action::MeasureStreams => {
+                    // The end of the streams is to be seen: these would pass for somebody who is left.
                     self.held_ends.release();
                     self.streams.iter_mut().flatten().for_each(Stream::measure);
                 }

@@ -216,8 +216,6 @@ impl Collector {
 
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
     pub(crate) fn look_at_death(&mut self) {
-        // A helper's own copies of the streams' write ends would pass for somebody who is left.
-        self.held_ends.release();
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
         let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
         if stage == Stage::Idle && is_unexpected && self.has_writers() {
