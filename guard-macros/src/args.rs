@@ -7,7 +7,9 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Expr, ExprLit, Ident, Lit, Path, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
+
+use crate::near::nearest;
 
 /// What an argument takes. A constant expression is welcome everywhere but at `crate`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,12 +22,12 @@ pub(crate) enum Kind {
     Integer,
     /// A level's name.
     Level,
-    /// Which streams are captured.
-    Choice,
-    /// When the console gets what is printed.
-    ConsoleMode,
+    /// One of a few names, which stand here.
+    Choice(&'static str),
     /// A duration with a unit.
     Duration,
+    /// The template of a connection.
+    Connection,
     /// A shell command.
     Command,
     /// `true` or `false`.
@@ -41,9 +43,9 @@ impl Kind {
             Self::Size => "a size, as in \"5MB\", \"512KiB\" or 5_000_000",
             Self::Integer => "a whole number",
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
-            Self::Choice => "\"both\", \"stdout\" or \"none\"",
-            Self::ConsoleMode => "\"always\" or \"on_failure\"",
+            Self::Choice(names) => names,
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
+            Self::Connection => "a connection, as in \"${DATABASE_URL}\"",
             Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
             Self::Boolean => "`true` or `false`",
             Self::Crate => "the path of the runtime, as in ::guard_runtime",
@@ -53,19 +55,17 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template | Self::Level | Self::Choice | Self::ConsoleMode | Self::Duration | Self::Command => {
-                matches!(literal, Lit::Str(_))
-            }
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
             Self::Integer => matches!(literal, Lit::Int(_)),
             Self::Boolean => matches!(literal, Lit::Bool(_)),
             Self::Crate => false,
+            _ => matches!(literal, Lit::Str(_)),
         }
     }
 }
 
-/// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 16] = [
+/// Every argument there is. Its name is also the builder's method, but for `lock`, `log`, `crate` and those of the cluster.
+const KNOWN: [(&str, Kind); 22] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -73,14 +73,20 @@ const KNOWN: [(&str, Kind); 16] = [
     ("level", Kind::Level),
     ("console_level", Kind::Level),
     ("logger", Kind::Boolean),
-    ("tee", Kind::Choice),
-    ("console", Kind::ConsoleMode),
+    ("tee", Kind::Choice("\"both\", \"stdout\" or \"none\"")),
+    ("console", Kind::Choice("\"always\" or \"on_failure\"")),
     ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
     ("stuck_after", Kind::Duration),
+    ("timeout", Kind::Duration),
+    ("kill_after", Kind::Duration),
+    ("survivors", Kind::Choice("\"hold\", \"kill\" or \"ignore\"")),
     ("status", Kind::Template),
     ("metrics", Kind::Template),
     ("on_end", Kind::Command),
+    ("cluster_lock", Kind::Connection),
+    ("cluster_timeout", Kind::Duration),
+    ("on_lock_lost", Kind::Choice("\"stop\" or \"tell\"")),
     ("crate", Kind::Crate),
 ];
 
@@ -139,7 +145,33 @@ impl Args {
                 errors.push(Error::new(Span::call_site(), message));
             }
         }
+        errors.extend(args.check_alone());
         (args, errors)
+    }
+
+    /// Arguments that mean nothing by themselves.
+    fn check_alone(&self) -> Vec<Error> {
+        let is_given = |key: &str| self.mentioned.iter().any(|given| given == key);
+        // Whatever is no literal may be "kill".
+        let kills = self
+            .get("survivors")
+            .is_some_and(|survivors| text(&survivors.value).is_none_or(|text| text.value() == "kill"));
+        let alone = |key: &str, is_fine: bool, message: &str| {
+            self.get(key).filter(|_| !is_fine).map(|argument| Error::new(argument.key.span(), message))
+        };
+        let cluster = "it is said of a cluster lock: give `cluster_lock` too";
+        [
+            alone(
+                "kill_after",
+                is_given("timeout") || kills,
+                "`kill_after` is the time from SIGTERM to SIGKILL: give `timeout` or survivors = \"kill\" too",
+            ),
+            alone("cluster_timeout", is_given("cluster_lock"), cluster),
+            alone("on_lock_lost", is_given("cluster_lock"), cluster),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Argument> {
@@ -203,6 +235,14 @@ pub(crate) fn bare(value: &Expr) -> &Expr {
     }
 }
 
+/// The text of a literal.
+pub(crate) fn text(value: &Expr) -> Option<&LitStr> {
+    match bare(value) {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
 fn is_acceptable(kind: Kind, value: &Expr) -> bool {
     match bare(value) {
         Expr::Lit(ExprLit { lit, .. }) => kind.takes(lit),
@@ -211,34 +251,14 @@ fn is_acceptable(kind: Kind, value: &Expr) -> bool {
     }
 }
 
+fn near(key: &str) -> Option<&'static str> {
+    nearest(key, KNOWN.iter().map(|(name, _)| *name))
+}
+
 fn unknown(key: &str) -> String {
     let known = KNOWN.map(|(name, _)| format!("`{name}`")).join(", ");
     let suggestion = near(key).map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
     format!("unknown argument `{key}`.{suggestion} Known: {known}")
-}
-
-fn near(key: &str) -> Option<&'static str> {
-    KNOWN.iter().map(|(name, _)| *name).filter(|name| is_near(key, name)).max_by_key(|name| name.len())
-}
-
-/// One contains the other (`lockfile`, `size`, `max_backups`), or they differ by a slip or two (`bakcups`).
-fn is_near(key: &str, name: &str) -> bool {
-    key.contains(name) || (key.len() > 2 && name.contains(key)) || distance(key, name) <= 2.min(name.len() / 2)
-}
-
-/// Levenshtein's: single insertions, deletions and replacements.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -277,6 +297,10 @@ mod tests {
             (quote!("a.lock", log = "b"), "an argument has a name"),
             (quote!(lock = "a", , log = "b"), "an argument has a name"),
             (quote!(lock = "a", log = "b", colour), "unknown argument `colour`. Known"),
+            (quote!(lock = "a", log = "b", kill_after = "3s"), "`kill_after` is the time from SIGTERM"),
+            (quote!(lock = "a", log = "b", kill_after = "3s", survivors = "hold"), "`kill_after` is the time"),
+            (quote!(lock = "a", log = "b", on_lock_lost = "tell"), "it is said of a cluster lock"),
+            (quote!(lock = "a", log = "b", survivors = true), "`survivors` is \"hold\", \"kill\" or \"ignore\""),
         ] {
             let (tokens, messages) = (tokens.to_string(), messages(tokens));
             assert!(messages.len() == 1 && messages[0].starts_with(start), "{tokens}: {messages:#?}");

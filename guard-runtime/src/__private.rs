@@ -10,7 +10,7 @@ use crate::Guard;
 pub use crate::cluster_arguments::*;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
-pub use crate::{Config, ConsoleMode, Tee};
+pub use crate::{Config, ConsoleMode, Survivors, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
@@ -35,6 +35,17 @@ pub const fn path(template: &'static str) -> &'static str {
         Ok(()) => template,
         Err(wrong) => panic!("{}", wrong),
     }
+}
+
+/// Checks that a template which is not written in the attribute, where its names could be compared with the function's,
+/// has none.
+#[track_caller]
+pub const fn constant(template: &'static str) -> &'static str {
+    assert!(
+        !path_template::names_an_argument(template),
+        "`{argument}` can stand in a literal only: write the text into the attribute, or `{{` for a brace"
+    );
+    template
 }
 
 /// Checks the path template of `metrics`.
@@ -152,6 +163,25 @@ pub const fn console(text: &str) -> ConsoleMode {
         b"on_failure" => ConsoleMode::OnFailure,
         _ => panic!("not a choice of the console: write \"always\" or \"on_failure\""),
     }
+}
+
+/// Reads what becomes of the processes that a dead run leaves.
+#[track_caller]
+pub const fn survivors(text: &str) -> Survivors {
+    match text.as_bytes() {
+        b"hold" => Survivors::Hold,
+        b"kill" => Survivors::Kill,
+        b"ignore" => Survivors::Ignore,
+        _ => panic!("not a choice: write \"hold\", \"kill\" or \"ignore\""),
+    }
+}
+
+/// Reads the time that a run may take.
+#[track_caller]
+pub const fn timeout(text: &str) -> Duration {
+    let limit = duration(text);
+    assert!(!limit.is_zero(), "a timeout of 0 ends the run before it starts");
+    limit
 }
 
 /// Reads a duration.
