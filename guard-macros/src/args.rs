@@ -149,29 +149,28 @@ impl Args {
         (args, errors)
     }
 
-    /// Arguments that mean nothing by themselves.
-    fn check_alone(&self) -> Vec<Error> {
+    /// Arguments that mean nothing by themselves are taken away.
+    fn check_alone(&mut self) -> Vec<Error> {
         let is_given = |key: &str| self.mentioned.iter().any(|given| given == key);
         // Whatever is no literal may be "kill".
-        let kills = self
-            .get("survivors")
-            .is_some_and(|survivors| text(&survivors.value).is_none_or(|text| text.value() == "kill"));
-        let alone = |key: &str, is_fine: bool, message: &str| {
-            self.get(key).filter(|_| !is_fine).map(|argument| Error::new(argument.key.span(), message))
-        };
-        let cluster = "it is said of a cluster lock: give `cluster_lock` too";
-        [
-            alone(
-                "kill_after",
-                is_given("timeout") || kills,
-                "`kill_after` is the time from SIGTERM to SIGKILL: give `timeout` or survivors = \"kill\" too",
-            ),
-            alone("cluster_timeout", is_given("cluster_lock"), cluster),
-            alone("on_lock_lost", is_given("cluster_lock"), cluster),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let is_kill = |survivors: &Argument| text(&survivors.value).is_none_or(|text| text.value() == "kill");
+        let has_end = is_given("timeout") || self.get("survivors").is_some_and(is_kill);
+        let has_cluster = is_given("cluster_lock");
+        let mut errors = Vec::new();
+        self.given.retain(|Argument { key, .. }| {
+            let message = match key.to_string().as_str() {
+                "kill_after" if !has_end => {
+                    "`kill_after` is the time from SIGTERM to SIGKILL: give `timeout` or survivors = \"kill\" too"
+                }
+                "cluster_timeout" | "on_lock_lost" if !has_cluster => {
+                    "it is said of a cluster lock: give `cluster_lock` too"
+                }
+                _ => return true,
+            };
+            errors.push(Error::new(key.span(), message));
+            false
+        });
+        errors
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Argument> {

@@ -14,7 +14,7 @@ use crate::settings::{Settings, runtime};
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
 pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
-    let (args, mut errors) = Args::parse(arguments.clone());
+    let (mut args, mut errors) = Args::parse(arguments.clone());
     let function = match syn::parse2::<Function>(visible(item)) {
         Ok(function) => function,
         Err(error) => {
@@ -24,7 +24,7 @@ pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream
         }
     };
     errors.extend(function.check());
-    errors.extend(placeholder::check(&args, &Parameters::of(&function.signature).sources()));
+    errors.extend(placeholder::check(&mut args, &Parameters::of(&function.signature).sources()));
     if args.get("crate").is_none()
         && let Some(name) = manifest::renamed_runtime()
     {

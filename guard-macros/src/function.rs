@@ -275,12 +275,8 @@ fn pass(number: usize, outer: &mut PatType) -> Vec<Passed> {
     }
     if let Some(names) = bindings(&outer.pat) {
         // Other attributes below find the names they look for (`#[instrument(skip(name))]`).
-        let pass = |name: Ident| Passed {
-            attributes: attributes.clone(),
-            pattern: name.to_token_stream(),
-            name,
-            parts: None,
-        };
+        let pass =
+            |name: Ident| Passed { attributes: attributes.clone(), pattern: name.to_token_stream(), name, parts: None };
         return names.into_iter().map(pass).collect();
     }
     let name = format_ident!("__argument_{number}", span = Span::mixed_site());

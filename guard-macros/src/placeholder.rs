@@ -19,14 +19,15 @@ pub(crate) struct Source {
     pub(crate) place: TokenStream,
 }
 
-/// What is wrong with the names in the templates.
-pub(crate) fn check(args: &Args, sources: &[Source]) -> Vec<Error> {
+/// What is wrong with the names in the templates. Such an argument is taken away: it needs no further message.
+pub(crate) fn check(args: &mut Args, sources: &[Source]) -> Vec<Error> {
     let wrong = |argument: &Argument| -> Option<Error> {
         let text = args::text(&argument.value)?;
         let wrong = match argument.kind {
             Kind::Template | Kind::Connection => match names(&text.value()) {
                 Ok(names) => {
-                    unknown(names.iter().find(|name| sources.iter().all(|source| source.name != **name))?, sources)
+                    let is_known = |name: &String| sources.iter().any(|source| source.name == *name);
+                    unknown(names.iter().find(|name| !is_known(name))?, sources)
                 }
                 Err(wrong) => wrong,
             },
@@ -35,7 +36,14 @@ pub(crate) fn check(args: &Args, sources: &[Source]) -> Vec<Error> {
         };
         Some(Error::new(text.span(), wrong))
     };
-    args.given.iter().filter_map(wrong).collect()
+    let mut errors = Vec::new();
+    args.given.retain(|argument| {
+        let wrong = wrong(argument);
+        let is_right = wrong.is_none();
+        errors.extend(wrong);
+        is_right
+    });
+    errors
 }
 
 /// The builder's calls that give the templates their values: each of them stands at the first template that has the name.

@@ -43,7 +43,7 @@ pub const fn path(template: &'static str) -> &'static str {
 pub const fn constant(template: &'static str) -> &'static str {
     assert!(
         !path_template::names_an_argument(template),
-        "`{argument}` can stand in a literal only: write the text into the attribute, or `{{` for a brace"
+        "`{{argument}}` can stand in a literal only: write the text into the attribute, or `{{{{` for a brace"
     );
     template
 }
