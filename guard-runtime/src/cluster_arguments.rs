@@ -8,8 +8,10 @@ mod with_feature {
 
     use crate::Config;
     use crate::cluster_config::check_cluster_timeout;
-    use crate::lock::cluster::OnLockLost;
+    pub use crate::lock::cluster::OnLockLost;
     use crate::parse::{parse_duration, path_template};
+
+    pub type ClusterTimeout = Duration;
 
     /// Checks the template of `cluster_lock`. No message repeats a part of it.
     #[track_caller]
@@ -63,6 +65,9 @@ pub use with_feature::*;
 #[cfg(not(feature = "postgres"))]
 mod without_feature {
     use crate::Config;
+
+    pub type ClusterTimeout = ();
+    pub type OnLockLost = ();
 
     const NEEDED: &str = "a cluster lock needs the feature `postgres` of guard-runtime: write \
                           guard-runtime = { version = \"0.1\", features = [\"postgres\"] } in Cargo.toml";
