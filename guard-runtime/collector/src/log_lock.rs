@@ -47,7 +47,7 @@ impl LogLock {
         }
         let start = monotonic();
         let waits = self.given_up.is_none_or(|since| start > since + WAIT_AGAIN);
-        let (mut size, mut moved) = (size_of_file(file), start);
+        let (mut size, mut moved) = (None, start);
         loop {
             match flock(file, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::INTR) => continue,
@@ -60,8 +60,9 @@ impl LogLock {
                 }
             }
             let now = monotonic();
-            if size_of_file(file) != size {
-                (size, moved) = (size_of_file(file), now);
+            let found = fstat(file).ok().map(|stat| stat.st_size);
+            if found != size {
+                (size, moved) = (found, now);
             }
             if now > moved + PATIENCE || now > start + MOST_PATIENCE {
                 self.given_up = Some(now);
@@ -70,8 +71,4 @@ impl LogLock {
             sys::sleep(&PAUSE);
         }
     }
-}
-
-fn size_of_file(file: &OwnedFd) -> i64 {
-    fstat(file).map_or(0, |stat| stat.st_size)
 }

@@ -163,8 +163,8 @@ pub(crate) fn hold_with_child() {
     wait_for_stdin();
 }
 
-/// On a thread whose stack is as small as the C library makes them at least.
+/// On a small stack: of 64 KiB, start and helpers of a build without optimisation take nearly all.
 pub(crate) fn on_small_stack() {
-    let thread = std::thread::Builder::new().stack_size(64 * 1024).spawn(crate::input::prompt);
+    let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(crate::input::prompt);
     thread.unwrap().join().unwrap();
 }
