@@ -62,7 +62,7 @@ impl RunLink {
             sys::tell_of_resize(process);
         }
         // A terminal tells the group in its foreground.
-        if let Some((group, _)) = self.stat.as_ref().and_then(RunStat::foreground) {
+        if let Some(group) = self.stat.as_ref().and_then(RunStat::foreground) {
             sys::tell_group_of_resize(group);
         }
     }

@@ -26,19 +26,20 @@ impl RunStat {
         &self.0
     }
 
-    /// The group in the foreground of the terminal that controls the run, and whether it is the run's own.
-    pub(crate) fn foreground(&self) -> Option<(Pid, bool)> {
+    /// The group in the foreground of the terminal that controls the run.
+    pub(crate) fn foreground(&self) -> Option<Pid> {
         let mut line = [0; LINE];
-        let mut fields = self.fields(&mut line)?;
-        let (group, foreground) = (fields.nth(5 - 3)?, fields.nth(8 - 6)?);
         // It is -1 without a terminal, which would be everybody.
-        let foreground_group = foreground.parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw)?;
-        Some((foreground_group, group == foreground))
+        let group = self.fields(&mut line)?.nth(8 - 3)?.parse().ok().filter(|number| *number > 0)?;
+        Pid::from_raw(group)
     }
 
-    /// A background program may not change its terminal (`SIGTTOU`), nor read from it.
+    /// A program in the background may not change the terminal that controls it (`SIGTTOU`), nor read from it.
     pub(crate) fn is_in_foreground(&self) -> bool {
-        self.foreground().is_some_and(|(_, is_own)| is_own)
+        let mut line = [0; LINE];
+        let Some(mut fields) = self.fields(&mut line) else { return false };
+        let (group, terminal, foreground) = (fields.nth(5 - 3), fields.nth(7 - 6), fields.next());
+        terminal == Some("0") || group.is_some() && group == foreground
     }
 
     /// Its first thread has begun to end: seen before any other sign of its death.
@@ -74,10 +75,10 @@ mod tests {
         // SAFETY: they only tell.
         #[allow(unsafe_code)]
         let foreground = unsafe { libc::tcgetpgrp(0) };
-        let (group, is_own) =
-            stat.foreground().map_or((-1, false), |(group, is_own)| (group.as_raw_nonzero().get(), is_own));
+        let group = stat.foreground().map_or(-1, |group| group.as_raw_nonzero().get());
         assert!(foreground == -1 || foreground == group);
-        assert_eq!(is_own, rustix::process::getpgrp().as_raw_nonzero().get() == group);
+        let is_own = rustix::process::getpgrp().as_raw_nonzero().get() == group;
+        assert_eq!(stat.is_in_foreground(), is_own || group == -1);
     }
 
     #[test]
