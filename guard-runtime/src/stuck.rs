@@ -61,7 +61,7 @@ pub(crate) fn tell(command: &str, paths: &Paths, contention: &Contention, why: &
             append_line(log, Severity::Warn, &failure);
         }
         Err(error) => {
-            append_line(log, Severity::Warn, &format!("guard_runtime: on_end: the command cannot be started: {error}"))
+            append_line(log, Severity::Warn, &format!("guard_runtime: on_end: the command cannot be started: {error}"));
         }
     }
 }
