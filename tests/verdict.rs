@@ -268,8 +268,9 @@ fn every_end_is_told_by_the_standby_too() {
 fn kills(count: u64) {
     repeat(count, |_| {
         let env = TestEnv::new().with_hook(TELL);
-        let mut command = env.subject(&["end_told", "SIGKILL"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = env.subject(&["end_all", "SIGKILL"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let console = child.stdout.take().unwrap();
         let pid = child.id();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -288,6 +289,9 @@ fn kills(count: u64) {
             std::thread::sleep(Duration::from_micros(random(3_000)));
             kill(pid, libc::SIGKILL);
             child.wait().unwrap();
+            // What the log has, the console has.
+            let shown = std::io::read_to_string(console).unwrap();
+            assert_eq!(shown.lines().count(), env.log_text().matches("[OUT  ] about to end").count(), "{shown}");
             let told = env.told(pid);
             assert!(env.closing_line().ends_with("s: killed by SIGKILL"), "{}", env.closing_line());
             assert_eq!((&*told["GUARD_STATE"], &*told["GUARD_EXIT_CODE"]), ("killed", "137"));
@@ -334,6 +338,45 @@ fn kill_with_helpers(mut child: std::process::Child) {
         }
     }
     child.wait().unwrap();
+}
+
+/// A loser tells of a holder that is stuck, but not again each minute.
+#[test]
+fn a_stuck_holder_is_told_of_once() {
+    let env = TestEnv::new().with_hook(TELL);
+    for _ in 0..2 {
+        let mut holder = env.subject(&["hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let pid = holder.id();
+        wait_for("the holder", || env.log_text().contains(&format!("run started: pid {pid},")));
+        wait_for("the lock's record", || fs::read_to_string(env.lock()).unwrap().contains(&format!("pid={pid}\n")));
+        std::thread::sleep(Duration::from_millis(5));
+        let record = fs::read(env.lock()).unwrap();
+        for _ in 0..3 {
+            assert_eq!(env.run(&["find_stuck"]).status.code(), Some(75));
+        }
+        assert_eq!(fs::read(env.lock()).unwrap(), record, "a loser changes nothing");
+        let told = env.told(pid);
+        assert_eq!((&*told["GUARD_STATE"], &*told["GUARD_EXIT_CODE"]), ("stuck", "75"));
+        assert_eq!(told["GUARD_LOCK"], env.lock().display().to_string());
+        assert!(told["GUARD_DETAIL"].contains(&format!("is held by pid {pid}")), "{told:?}");
+        assert!(told["GUARD_SECONDS"].parse::<f64>().unwrap() > 0.0 && told["GUARD_STARTED"].starts_with("20"));
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+    }
+    assert_eq!(env.log_text().matches("[HOOK ] told\n").count(), 2, "once for each: {}", env.log_text());
+}
+
+#[test]
+fn a_command_for_a_stuck_holder_that_fails() {
+    let env = TestEnv::new().with_hook("echo one; printf two; exit 3");
+    let mut holder = env.holder();
+    assert_eq!(env.run(&["find_stuck"]).status.code(), Some(75));
+    let log = env.log_text();
+    for line in ["[HOOK ] one\n", "[HOOK ] two\n", "on_end: the command ended with exit status: 3\n"] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
 }
 
 /// With no argument at all: the lock's record says it.

@@ -44,6 +44,8 @@ mod region;
 #[cfg(unix)]
 mod run;
 #[cfg(unix)]
+mod stuck;
+#[cfg(unix)]
 mod usage;
 #[cfg(unix)]
 mod verdict;

@@ -4,7 +4,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use guard_collector::{LogFile, Refusal, file_kind};
+use guard_collector::protocol::Severity;
+use guard_collector::{
+    Batch, LINE_CAPACITY, LogFile, Refusal, Stamper, file_kind, now, record_line, without_size_signal,
+};
 
 /// Opens the log for appending; makes its directories and the file where they are missing. Where there is no room to make
 /// the file, that is tried again with each batch.
@@ -20,6 +23,14 @@ pub(crate) fn open_log(path: &Path, max_size: u64, backups: u16) -> io::Result<L
         Refusal::Os(error) => error.into(),
         refusal => io::Error::other(refusal.to_string()),
     })
+}
+
+/// One line of the log by itself, of a program that has no collector.
+pub(crate) fn append_line(log: &mut LogFile, severity: Severity, text: &str) {
+    let mut room = vec![0; LINE_CAPACITY];
+    let mut batch = Batch::new(&mut room);
+    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), severity, &mut batch);
+    without_size_signal(|| log.append(batch.lines()));
 }
 
 #[cfg(test)]

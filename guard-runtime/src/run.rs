@@ -11,9 +11,7 @@ use std::sync::{Mutex, Once, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
-use guard_collector::{
-    Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, now, record_line, without_size_signal,
-};
+use guard_collector::{RunState, Seconds};
 
 use crate::config::{Config, Paths, StartError};
 use crate::flush::{flush_stdout, flush_stdout_of_c};
@@ -21,8 +19,9 @@ use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
 use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
-use crate::log_open::open_log;
+use crate::log_open::{append_line, open_log};
 use crate::logger::{self, Channel, Levels};
+use crate::stuck;
 use crate::usage::Meter;
 use crate::verdict::Plan;
 
@@ -139,6 +138,9 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
                 && let Ok(mut log) = open()
             {
                 append_line(&mut log, Severity::Warn, &format!("guard_runtime: {error}"));
+                if let (StartError::Stuck { contention, .. }, Some(command)) = (&error, &config.on_end) {
+                    stuck::tell(command, paths, contention, &error.to_string(), &mut log);
+                }
             }
             return Err(error);
         }
@@ -265,14 +267,6 @@ fn end_by_exit(code: Option<i32>) {
     let line = exit_line(code, started.elapsed(), meter);
     link.finish_at_exit(&line.get_ref()[..line.position() as usize], || lock.release_at_exit());
     CLAIMED.store(false, Ordering::Release);
-}
-
-/// One line of the log by itself, of a program that did not become a run.
-fn append_line(log: &mut LogFile, severity: Severity, text: &str) {
-    let mut room = vec![0; LINE_CAPACITY];
-    let mut batch = Batch::new(&mut room);
-    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), severity, &mut batch);
-    without_size_signal(|| log.append(batch.lines()));
 }
 
 /// `RandomState` is keyed by the system's randomness; two hashers make 16 bytes without a further dependency.

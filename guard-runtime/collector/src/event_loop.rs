@@ -520,7 +520,8 @@ impl Collector {
         self.output.flush_log();
         // From here on the run does not hold its lock, or will not for long.
         self.shared.journal.note_death(stamp::now());
-        let is_over = self.remains_are_over() && self.verdict.hook_is_over();
+        // To free the files that the verdict's replaced takes the disk some milliseconds: nobody is to wait for our end then.
+        let is_over = self.remains_are_over() && self.verdict.hook_is_over() && !self.verdict.has_files();
         if self.all_streams_ended() && is_over && self.console_is_done() {
             // Its end overlaps with ours.
             self.end_standby();

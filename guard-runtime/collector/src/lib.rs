@@ -72,7 +72,7 @@ pub use file_id::{FileId, same_place};
 pub use file_name::NAME_MAX;
 pub use hook::Hook;
 pub use journal::{Journal, Shared};
-pub use lines::{Batch, LINE_CAPACITY, record_line};
+pub use lines::{Batch, LINE_CAPACITY, hook_lines, record_line};
 pub use log_file::{Appended, LogFile};
 pub use mirror::as_ours;
 pub use moment::{Moment, Seconds};

@@ -79,6 +79,27 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Lines of what a command printed, by a process that has no collector. `room` has [`LINE_CAPACITY`] bytes; `write` takes
+/// what the batch holds.
+pub fn hook_lines(
+    text: &[u8],
+    room: &mut [u8],
+    stamp: &[u8; stamp::LENGTH],
+    batch: &mut Batch<'_>,
+    mut write: impl FnMut(&mut Batch<'_>),
+) {
+    let room = room.get_mut(..MAX_LINE).unwrap_or_default();
+    let mut shaper = LineShaper::new(*b"HOOK", room);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let taken = shaper.shape(rest, stamp, batch);
+        rest = rest.get(taken..).unwrap_or_default();
+        write(batch);
+    }
+    shaper.break_line(stamp, batch);
+    write(batch);
+}
+
 /// Cuts one stream of printed bytes into lines.
 pub(crate) struct LineShaper<'a> {
     first_tag: Tag,

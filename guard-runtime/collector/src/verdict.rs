@@ -220,6 +220,11 @@ impl Verdict {
         self.memory.settled.state != RunState::Succeeded
     }
 
+    /// There are files to be written.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.report.is_empty()
+    }
+
     /// A command is to be run once the run is over.
     pub(crate) fn has_hook(&self) -> bool {
         self.on_end.is_some()

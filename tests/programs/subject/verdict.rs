@@ -25,6 +25,24 @@ fn told(how: &str) -> Result<(), String> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
+/// All of it.
+#[locked_pipeline(
+    lock = LOCK,
+    log = LOG,
+    status = "${SUBJECT_DIR}/status.json",
+    metrics = "${SUBJECT_DIR}/metrics/run.prom",
+    on_end = HOOK,
+    console = "on_failure"
+)]
+fn all(how: &str) -> Result<(), String> {
+    println!("about to end: {how}");
+    end(how)
+}
+
+pub(crate) fn end_all(how: String) -> Result<(), String> {
+    all(&how)
+}
+
 pub(crate) fn end_told(how: String) -> Result<(), String> {
     if how == "dropped" {
         assert!(pin!(dropped()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -32,6 +50,10 @@ pub(crate) fn end_told(how: String) -> Result<(), String> {
     }
     told(&how)
 }
+
+/// The holder counts as stuck at once.
+#[locked_pipeline(lock = LOCK, log = LOG, stuck_after = "1ms", on_end = HOOK)]
+pub(crate) fn find_stuck() {}
 
 /// The same, and the console has it only if the run fails.
 #[locked_pipeline(lock = LOCK, log = LOG, console = "on_failure")]
