@@ -78,6 +78,7 @@ impl Hung {
 
 /// Ignoring SIGTERM, in a session of its own, forked twice, without the streams, stopped, printing all the time: all gone.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn after_the_timeout_nothing_of_it_is_left() {
     let mut hung = hung(KINDS, "forever", &[("TIMEOUT", "1000"), ("KILL_AFTER", "1500")]);
     let pids = NAMES.map(|name| hung.pid(name));
@@ -135,6 +136,7 @@ fn a_run_may_end_in_order() {
 
 /// The run is over and lets go of its lock, but a child of it that ignores SIGTERM is still there.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn the_lock_is_kept_for_what_outlives_an_orderly_end() {
     let script = "sh -c 'trap \"\" TERM; echo $$ >$SUBJECT_DIR/deaf; while :; do sleep 0.01; done' &\nsleep 0.1";
     let mut hung = hung(script, "orderly", &[("TIMEOUT", "1500"), ("KILL_AFTER", "1000")]);
@@ -177,6 +179,7 @@ fn a_run_within_its_time_is_left_alone() {
 
 /// A daemon that it started on purpose.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn what_a_run_leaves_that_ends_well_is_named_and_lives() {
     let mut hung = hung("(setsid sh -c 'echo $$ >$SUBJECT_DIR/daemon; exec sleep 100' &)\nsleep 0.1", "well", &[]);
     let daemon = hung.pid("daemon");
@@ -193,6 +196,7 @@ const WRITER: &str = "sh -c 'echo $$ >$SUBJECT_DIR/writer; while :; do echo x; s
 const WAIT: &str = "; while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.01; done";
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn the_lock_of_a_run_that_died_is_kept_for_what_is_left() {
     let mut hung = hung(WRITER, "killed", &[]);
     let writer = hung.pid("writer");
@@ -217,6 +221,7 @@ fn the_lock_of_a_run_that_died_is_kept_for_what_is_left() {
 
 /// A run that ends by `_exit`, as the parent of a daemon does, did not die.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn an_exit_without_a_word_is_no_death() {
     let mut hung = hung(WRITER, "exits", &[]);
     let writer = hung.pid("writer");
@@ -227,6 +232,7 @@ fn an_exit_without_a_word_is_no_death() {
 }
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn a_run_may_end_by_itself_after_the_timeout() {
     let mut hung = hung("", "exits_then", &[("TIMEOUT", "1500")]);
     assert_eq!(hung.wait().0.code(), Some(3));
@@ -253,6 +259,7 @@ fn a_stopped_collector_does_not_keep_the_lock_for_good() {
 }
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn survivors_are_killed_where_that_is_wanted() {
     let script = WRITER.replace("while", "trap \"\" TERM; while");
     let mut hung = hung(&script, "killed", &[("SURVIVORS", "kill"), ("KILL_AFTER", "300")]);
@@ -277,6 +284,7 @@ fn survivors_are_ignored_where_that_is_wanted() {
 
 /// Whichever helper dies, the lock is not free for a moment; with both it is.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn a_kept_lock_survives_either_helper() {
     let mut hung = hung(&(WRITER.to_owned() + WAIT), "killed", &[]);
     let (writer, run) = (hung.pid("writer"), hung.child.id());
@@ -354,6 +362,7 @@ fn a_run_that_is_pid_1_is_ended() {
 
 /// A supervisor that was handed the run's standard output, and was there before it.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn a_stranger_that_holds_a_stream_is_named_and_left_alone() {
     let env = TestEnv::new();
     let script = "while [ ! -s run ]; do sleep 0.01; done; exec 3>/proc/$(cat run)/fd/1; echo >held; exec sleep 100";

@@ -188,7 +188,7 @@ impl Collector {
                 }
             }
             Stage::Terminating if now >= since + self.grace() => self.on_stage(Event::GraceOver),
-            Stage::Killing if now >= since + GIVE_UP => {
+            Stage::Killing if now >= since + GIVE_UP && (self.remains.living > 0 || self.has_writers()) => {
                 let Self { remains, output, .. } = self;
                 output.note(Severity::Error, format_args!("SIGKILL did not end all of it: {}", remains.describe()));
                 self.on_stage(Event::CannotBeEnded(survivors));
@@ -395,7 +395,7 @@ impl Collector {
     fn look_at_family(&mut self, stage: Stage, now: u64) {
         let is_over = self.run_is_over();
         if stage == Stage::Holding {
-            if self.all_streams_ended() {
+            if self.all_streams_ended() && !matches!(self.state, State::Draining(_) | State::Closing(_)) {
                 return self.on_stage(Event::NobodyLeft);
             }
             // Now and then all the same: others may have joined, and a loser that cannot see us looks whether the record is fresh.
@@ -420,7 +420,9 @@ impl Collector {
         let found = self.remains.found.unwrap_or_default();
         let is_unseen = found.unreadable > 0 || self.remains.found.is_err();
         let is_nobody = self.remains.living == 0 && found.new == 0 && (!is_unseen || !self.has_writers());
-        if is_over && is_nobody {
+        // The closing line comes first: the next run writes to the same log.
+        let line_stands = matches!(self.state, State::Closed(_)) || self.run_is_over() && !self.state.is_dead();
+        if line_stands && is_over && is_nobody {
             self.on_stage(Event::NobodyLeft);
         }
     }
