@@ -5,7 +5,7 @@
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{TestEnv, before_exec, is_root, kill, log_line, strace, text, wait_for};

@@ -3,7 +3,7 @@
 use core::mem;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::blocking::HeldEnds;
@@ -355,8 +355,7 @@ impl Collector {
         ];
         let mut polled = watched.map(|(descriptor, flags)| match descriptor {
             Some(descriptor) => PollFd::new(descriptor, flags),
-            // Placeholder: a directory polled for no events never becomes ready.
-            None => PollFd::new(self.output.log_directory(), nothing),
+            None => PollFd::from_borrowed_fd(nobody(), nothing),
         });
         let asks_for_size =
             self.state.has_run() && self.streams.iter().flatten().any(|stream| stream.terminal().is_some());
@@ -582,4 +581,11 @@ impl Collector {
             self.streams.iter_mut().flatten().filter(shows).for_each(Stream::let_go_of_terminal);
         }
     }
+}
+
+/// Placeholder: poll(2) passes over a negative number.
+#[allow(unsafe_code)]
+fn nobody() -> BorrowedFd<'static> {
+    // SAFETY: nothing but poll(2) is called with it, and it is not -1.
+    unsafe { BorrowedFd::borrow_raw(-2) }
 }

@@ -303,8 +303,11 @@ impl LogFile {
     fn open_in_place(&mut self, is_first: bool) -> Result<(), Refusal> {
         let Place { directory, name } = &self.place;
         let open = |flags, mode| {
-            let flags = OFlags::RDWR | OFlags::APPEND | COMMON_FLAGS | flags;
-            openat(directory, &**name, flags, Mode::from_raw_mode(mode))
+            let open = |access| {
+                openat(directory, &**name, access | OFlags::APPEND | COMMON_FLAGS | flags, Mode::from_raw_mode(mode))
+            };
+            // To be appended to it need not be readable.
+            open(OFlags::RDWR).or_else(|error| if error == Errno::ACCESS { open(OFlags::WRONLY) } else { Err(error) })
         };
         let file = match statat(directory, &**name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| file_kind(&stat)) {
             Ok(Some(kind)) => return Err(Refusal::NotRegular(kind)),
@@ -381,7 +384,8 @@ const COMMON_FLAGS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlag
 
 fn ends_with_newline(file: &OwnedFd, size: u64) -> bool {
     let mut last = [0];
-    size == 0 || rustix::io::pread(file, &mut last, size - 1).is_ok_and(|read| read == 1 && last == *b"\n")
+    // One that may not be read is taken for whole.
+    size == 0 || rustix::io::pread(file, &mut last, size - 1) != Ok(1) || last == *b"\n"
 }
 
 /// Writes it all, or says how much was written before which error.

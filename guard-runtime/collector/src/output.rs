@@ -171,10 +171,6 @@ impl Output {
         self.consoles.iter().any(Console::is_backed_up)
     }
 
-    pub(crate) fn log_directory(&self) -> &OwnedFd {
-        self.log.directory()
-    }
-
     /// Keeps no log file open; the next line opens it anew.
     pub(crate) fn release_log(&mut self) {
         self.log.release();

@@ -75,7 +75,7 @@ pub(crate) fn resolve(start: impl AsFd, path: &[u8], makes_directories: bool) ->
                 rest.move_to_back(behind);
                 is_start = true;
             }
-            Err(_) if is_last => return Ok(Place { directory: usable(&directory)?, name }),
+            Err(_) if is_last => return Ok(Place { directory: above_standard(directory)?, name }),
             Err(_) => {
                 directory = match enter(&directory, &name) {
                     Err(Errno::NOENT) if makes_directories && is_given => {
@@ -96,8 +96,7 @@ fn enter(directory: impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
     openat(directory, name, sys::SEARCH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// One that poll(2) takes, out of the way of 0, 1 and 2, which the user's code may have closed.
-fn usable(directory: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let directory = openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+/// Out of the way of 0, 1 and 2, which the user's code may have closed.
+fn above_standard(directory: OwnedFd) -> Result<OwnedFd, Errno> {
     if directory.as_raw_fd() > 2 { Ok(directory) } else { rustix::io::fcntl_dupfd_cloexec(&directory, 3) }
 }

@@ -68,6 +68,8 @@ const RECORD_LIMIT: u64 = 4096;
 /// * On a network file system a lock is as good as the server's. One that takes no locks at all is an error, never a
 ///   lock.
 /// * A link, a FIFO, a socket, a device, or another user's file in a sticky directory such as /tmp is refused.
+/// * Code that closes every descriptor it does not know (closefrom(3)) releases the lock. Of a run, its helper takes it again a
+///   moment later. A lock by itself is then free for other processes; this one is refused it while the value lives.
 /// * A child that the program forks keeps no copy of the lock. One that is caught between fork and exec when the holder
 ///   is killed keeps it until the exec.
 #[derive(Debug)]
