@@ -28,6 +28,10 @@ pub(crate) enum Kind {
     Duration,
     /// A shell command.
     Command,
+    /// A template of a URL.
+    Connection,
+    /// What a lost cluster lock does.
+    LockLoss,
     /// `true` or `false`.
     Boolean,
     /// A path of Rust, to the runtime.
@@ -45,6 +49,8 @@ impl Kind {
             Self::ConsoleMode => "\"always\" or \"on_failure\"",
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
             Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
+            Self::Connection => "a URL, as in \"${DATABASE_URL}\"",
+            Self::LockLoss => "\"stop\" or \"tell\"",
             Self::Boolean => "`true` or `false`",
             Self::Crate => "the path of the runtime, as in ::guard_runtime",
         }
@@ -53,9 +59,14 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template | Self::Level | Self::Choice | Self::ConsoleMode | Self::Duration | Self::Command => {
-                matches!(literal, Lit::Str(_))
-            }
+            Self::Template
+            | Self::Level
+            | Self::Choice
+            | Self::ConsoleMode
+            | Self::Duration
+            | Self::Command
+            | Self::Connection
+            | Self::LockLoss => matches!(literal, Lit::Str(_)),
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
             Self::Integer => matches!(literal, Lit::Int(_)),
             Self::Boolean => matches!(literal, Lit::Bool(_)),
@@ -65,7 +76,7 @@ impl Kind {
 }
 
 /// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 16] = [
+const KNOWN: [(&str, Kind); 19] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -81,6 +92,9 @@ const KNOWN: [(&str, Kind); 16] = [
     ("status", Kind::Template),
     ("metrics", Kind::Template),
     ("on_end", Kind::Command),
+    ("cluster_lock", Kind::Connection),
+    ("cluster_timeout", Kind::Duration),
+    ("on_lock_lost", Kind::LockLoss),
     ("crate", Kind::Crate),
 ];
 

@@ -30,6 +30,8 @@ impl Settings {
         let (mut values, mut calls) = (Vec::new(), TokenStream::new());
         let (mut lock, mut log) = (TokenStream::new(), TokenStream::new());
         let mut are_constants = true;
+        // Functions of the runtime, not methods: without its feature the builder has none, and the check has said so.
+        let mut cluster = Vec::new();
         for argument in args.given.iter().filter(|argument| argument.kind != Kind::Crate) {
             let (of_type, checked) = checked(argument);
             let span = located(Span::mixed_site(), argument.value.span());
@@ -44,6 +46,9 @@ impl Settings {
             match argument.key.to_string().as_str() {
                 "lock" => lock.clone_from(&value),
                 "log" => log.clone_from(&value),
+                "cluster_lock" | "cluster_timeout" | "on_lock_lost" => {
+                    cluster.push((format_ident!("with_{}", argument.key), value.clone()));
+                }
                 _ => {
                     let method = &argument.key;
                     calls.extend(quote!(.#method(#value)));
@@ -58,7 +63,9 @@ impl Settings {
             let span = located(Span::mixed_site(), argument.value.span());
             checks.extend(quote_spanned!(span=> const _: () = __guard::differ(#lock, #log);));
         }
-        Self { checks, values, config: quote!(__guard::Config::new(#lock, #log) #calls) }
+        let config = quote!(__guard::Config::new(#lock, #log) #calls);
+        let config = cluster.iter().fold(config, |config, (with, value)| quote!(__guard::#with(#config, #value)));
+        Self { checks, values, config }
     }
 }
 
@@ -118,6 +125,9 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         Kind::Level => (quote!(__guard::LevelFilter), check("level")),
         Kind::Choice => (quote!(__guard::Tee), check("tee")),
         Kind::ConsoleMode => (quote!(__guard::ConsoleMode), check("console")),
+        Kind::Connection => (quote!(&::core::primitive::str), check("cluster_lock")),
+        Kind::LockLoss => (quote!(__guard::LockLoss), check("on_lock_lost")),
+        Kind::Duration if key == "cluster_timeout" => (quote!(__guard::ClusterTimeout), check("cluster_timeout")),
         Kind::Duration => (quote!(__guard::Duration), check("duration")),
         Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
         Kind::Crate => (quote!(()), quote!(())),

@@ -11,7 +11,14 @@ mod with_feature {
     use crate::lock::cluster::OnLockLost;
     use crate::parse::{parse_duration, path_template};
 
+    pub type ClusterTimeout = Duration;
+    pub type LockLoss = OnLockLost;
+
     /// Checks the template of `cluster_lock`. No message repeats a part of it.
+    ///
+    /// ```compile_fail,E0080
+    /// const _: &str = guard_runtime::__private::cluster_lock("${DATABASE_URL");
+    /// ```
     #[track_caller]
     pub const fn cluster_lock(template: &'static str) -> &'static str {
         match path_template::check_parts(template) {
@@ -21,6 +28,13 @@ mod with_feature {
     }
 
     /// Reads `cluster_timeout`.
+    ///
+    /// ```
+    /// const _: std::time::Duration = guard_runtime::__private::cluster_timeout("3s");
+    /// ```
+    /// ```compile_fail,E0080
+    /// const _: std::time::Duration = guard_runtime::__private::cluster_timeout("2999ms");
+    /// ```
     #[track_caller]
     pub const fn cluster_timeout(text: &str) -> Duration {
         let silence = match parse_duration(text) {
@@ -34,6 +48,10 @@ mod with_feature {
     }
 
     /// Reads `on_lock_lost`.
+    ///
+    /// ```compile_fail,E0080
+    /// const _: guard_runtime::OnLockLost = guard_runtime::__private::on_lock_lost("panic");
+    /// ```
     #[track_caller]
     pub const fn on_lock_lost(text: &str) -> OnLockLost {
         match text.as_bytes() {
@@ -63,6 +81,9 @@ pub use with_feature::*;
 #[cfg(not(feature = "postgres"))]
 mod without_feature {
     use crate::Config;
+
+    pub type ClusterTimeout = ();
+    pub type LockLoss = ();
 
     const NEEDED: &str = "a cluster lock needs the feature `postgres` of guard-runtime: write \
                           guard-runtime = { version = \"0.1\", features = [\"postgres\"] } in Cargo.toml";

@@ -1,0 +1,10 @@
+use guard_runtime::locked_pipeline;
+
+#[locked_pipeline(
+    lock = "a.lock",
+    log = "a.log",
+    cluster_lock = "${DATABASE_URL}",
+    cluster_timeout = "10s",
+    on_lock_lost = "tell"
+)]
+fn main() {}
