@@ -265,7 +265,7 @@ fn console_full() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     assert!(env.subject(&["flood", "5000"]).stdout(full).status().unwrap().success());
     assert_eq!(logged(&env), (0..5000).collect::<Vec<_>>());
-    assert_eq!(env.log_text().matches("the console is gone (os error 28)").count(), 1);
+    assert_eq!(env.log_text().matches("the console has no room (os error 28)").count(), 1);
 }
 
 /// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
@@ -316,7 +316,6 @@ fn a_child_that_makes_the_streams_non_blocking_after_a_takeover() {
 
 /// A socket, as journald gives one, gets as much at once as it takes.
 #[test]
-#[ignore = "TRIALS B24: not mended yet"]
 fn a_console_that_is_a_socket() {
     const LINES: u64 = 10_000;
     let env = TestEnv::new();
@@ -338,7 +337,7 @@ fn a_console_that_is_a_socket() {
 
 /// The disk of the console is full for a while: what is printed after that is shown.
 #[test]
-#[ignore = "needs root, to mount a tmpfs; TRIALS B22: not mended yet"]
+#[ignore = "needs root, to mount a tmpfs"]
 fn console_full_for_a_while() {
     let env = TestEnv::new();
     fs::create_dir(env.path("disk")).unwrap();

@@ -346,7 +346,6 @@ fn a_second_lock_after_a_closefrom() {
 
 /// Nor does another run get it, a moment later, while that one lives.
 #[test]
-#[ignore = "TRIALS A3: not mended yet"]
 fn another_run_after_a_closefrom() {
     let env = TestEnv::new();
     let command = &mut env.subject(&["hold_after_close_from"]);

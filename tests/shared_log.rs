@@ -115,7 +115,6 @@ fn assert_each_once(env: &TestEnv, lines: u64) {
 
 /// `job >>logs/run.log 2>&1`, by whatever path: the console's copy is the log, which does not need it.
 #[test]
-#[ignore = "TRIALS A8: not mended yet"]
 fn the_console_is_the_log() {
     for path in ["logs/run.log", "link/run.log", "hard_link"] {
         let env = TestEnv::new();
@@ -134,11 +133,15 @@ fn the_console_is_the_log() {
 
 /// A child that is annotated too, with a lock of its own and the same log.
 #[test]
-#[ignore = "TRIALS A8: not mended yet"]
 fn an_annotated_child_with_the_same_log() {
     let env = TestEnv::new();
-    assert!(share(&env, "shared_log_with_child", 1000, "parent").wait().unwrap().success());
+    let output = env.subject(&["shared_log_with_child", "1000"]).env("NAME", "parent").output().unwrap();
+    assert!(output.status.success());
     assert_shared(&env, &["parent", "child"], 1000, 1_000_000);
+    let shown = support::text(&output.stdout);
+    let all: String =
+        ["child", "parent"].iter().flat_map(|name| (0..1000).map(move |n| format!("{name} {n}\n"))).collect();
+    assert!(shown == all, "the console has what it would have without the attribute");
 }
 
 /// So many runs write beside each other, and a line is complete whenever another one looks at the file.
@@ -159,7 +162,6 @@ fn eight_writers_leave_no_blank_line() {
 
 /// A peer has the lock most of the time, and is in the middle of a line while it does; but it lives, and lets go.
 #[test]
-#[ignore = "TRIALS A13: not mended yet"]
 fn a_busy_peer() {
     const LINES: u64 = 3000;
     let env = TestEnv::new();

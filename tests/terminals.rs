@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::terminal::Terminal;
-use support::{TestEnv, assert_counted, before_exec, logged, printed, random, repeat, wait_for, wait_for_printed};
+use support::{
+    COLLECTOR, TAKEN_OVER, TestEnv, assert_counted, before_exec, helper, kill, logged, printed, random, repeat,
+    wait_for, wait_for_printed,
+};
 
 /// Which of the two standard streams lead to the terminal; the other leads to a file.
 fn shown(env: &TestEnv, mode: &str, stdout: bool, stderr: bool) -> (String, String) {
@@ -217,7 +220,7 @@ fn told_to_end_while_the_terminal_stalls() {
     let terminal = Terminal::new();
     let mut child = terminal.login(&mut env.subject(&["records"])).spawn().unwrap();
     let before = wait_for_printed(&env, 1000);
-    assert!(support::kill(child.id(), libc::SIGTERM));
+    assert!(kill(child.id(), libc::SIGTERM));
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.signal() == Some(libc::SIGTERM)));
     assert!(env.closing_line().contains("run ended without finishing"));
     assert!(logged(&env).is_empty() && env.entries().len() as u64 >= before);
@@ -244,7 +247,8 @@ fn no_pseudo_terminal() {
 #[test]
 #[ignore = "needs less"]
 fn a_pager_gets_keys() {
-    for script in ["seq 500 | less", "seq 500 >$SUBJECT_DIR/numbers; less $SUBJECT_DIR/numbers"] {
+    let of_file = "seq 500 >$SUBJECT_DIR/numbers; less $SUBJECT_DIR/numbers";
+    for (script, is_killed) in [("seq 500 | less", false), (of_file, false), (of_file, true)] {
         let env = TestEnv::new();
         let mut terminal = Terminal::new();
         let flags = terminal.flags();
@@ -253,6 +257,11 @@ fn a_pager_gets_keys() {
         command.env("SCRIPT", script).env("TERM", "xterm").env_remove("LESS");
         let mut child = terminal.login(&mut command).spawn().unwrap();
         drop(command);
+        if is_killed {
+            // Once less has set the terminal's flags; its standby passes the keys on.
+            wait_for("the pager", || terminal.flags() != flags);
+            assert!(kill(helper(child.id(), COLLECTOR), libc::SIGKILL));
+        }
         let start = Instant::now();
         while child.try_wait().unwrap().is_none() {
             assert!(start.elapsed() < Duration::from_secs(20), "it waits for keys: {script}");
@@ -262,6 +271,7 @@ fn a_pager_gets_keys() {
         assert!(child.wait().unwrap().success());
         assert_eq!(terminal.flags(), flags, "as it was");
         assert!(capture.finish().contains("printed 49\r\n"));
+        assert_eq!(env.log_text().contains(TAKEN_OVER), is_killed);
         let entries = env.entries();
         assert_eq!(entries.iter().filter(|entry| entry.contains("record ")).count(), 50);
         assert_eq!(entries.iter().filter(|entry| entry.starts_with("printed ")).count(), 50);

@@ -310,34 +310,110 @@ fn three_hundred_kills_at_random_moments() {
     kills(300);
 }
 
-/// The run and both helpers at once, as by a power cut: the next run tells.
+/// The kernel frees the lock with the run's death, and nobody takes it where no process of the run is left.
+#[test]
+fn the_next_run_is_not_skipped_after_a_kill() {
+    repeat(20, |_| {
+        let env = TestEnv::new().with_hook("true");
+        let mut child =
+            env.subject(&["end_told", "SIGKILL"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        wait_for("the run", || env.log_text().contains("about to end"));
+        kill(child.id(), libc::SIGKILL);
+        child.wait().unwrap();
+        assert_eq!(text(&env.run(&["end_told", "well"]).stdout), "about to end: well\n", "{}", env.log_text());
+        assert!(!env.log_text().contains("skipped"));
+    });
+}
+
+/// The run and both helpers at once, as by a power cut.
+fn kill_with_helpers(mut child: std::process::Child) {
+    let all = [helper(child.id(), COLLECTOR), helper(child.id(), STANDBY), child.id()];
+    for signal in [libc::SIGSTOP, libc::SIGKILL] {
+        for pid in all {
+            kill(pid, signal);
+        }
+    }
+    child.wait().unwrap();
+}
+
+/// With no argument at all: the lock's record says it.
+#[test]
+fn the_missing_closing_line_is_written_by_the_next_run() {
+    let env = TestEnv::new();
+    let holder = env.holder();
+    let pid = holder.id();
+    kill_with_helpers(holder);
+    let record = fs::read_to_string(env.lock()).unwrap();
+    let started = record.lines().find_map(|line| line.strip_prefix("started=")).unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(env.run(&["fail"]).status.code(), Some(1));
+    }
+    let log = env.log_text();
+    let line = format!("[ERROR] guard_runtime: run of pid {pid}, started {started}, ended without a trace\n");
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+    let (before, behind) = log.split_once(&line).unwrap();
+    assert!(before.matches("run started").count() == 1 && behind.starts_with(&started[..13]), "{log}");
+}
+
+/// A helper is left, and writes it: however quick the next run is, it says nothing of its own.
+#[test]
+fn a_run_that_was_killed_alone_is_not_said_to_be_lost() {
+    repeat(20, |_| {
+        let env = TestEnv::new();
+        let mut holder = env.holder();
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        assert_eq!(env.run(&["fail"]).status.code(), Some(1));
+        wait_for("both closing lines", || env.log_text().contains("disk on fire"));
+        let log = env.log_text();
+        assert!(!log.contains("without a trace") && log.matches("killed by SIGKILL").count() == 1, "{log}");
+    });
+}
+
+/// Its helpers live, but are late.
+#[test]
+fn a_late_helper_is_waited_for_a_second_and_not_said_to_be_lost() {
+    let env = TestEnv::new();
+    let mut holder = env.holder();
+    let both = [helper(holder.id(), COLLECTOR), helper(holder.id(), STANDBY)];
+    assert!(both.iter().all(|pid| kill(*pid, libc::SIGSTOP)));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let start = Instant::now();
+    assert_eq!(env.run(&["fail"]).status.code(), Some(1));
+    assert!((1..20).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(both.iter().all(|pid| kill(*pid, libc::SIGCONT)));
+    wait_for("the late line", || env.log_text().contains("killed by SIGKILL"));
+    assert!(!env.log_text().contains("without a trace"), "{}", env.log_text());
+    // Nothing of it is in the record of a run that came later.
+    assert_eq!(fs::read_to_string(env.lock()).unwrap(), "");
+}
+
 #[test]
 fn a_run_that_vanished_with_its_helpers_is_told_of_by_the_next() {
     let env = TestEnv::new().with_hook(TELL);
     assert!(env.run(&["end_told", "well"]).status.success());
-    let mut child = env.subject(&["end_told", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let child = env.subject(&["end_told", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let pid = child.id();
     wait_for("the run", || env.status()["pid"] == pid && env.sample("running") == Some(1.0));
-    let both = [helper(pid, COLLECTOR), helper(pid, STANDBY)];
-    for helper in both {
-        kill(helper, libc::SIGSTOP);
-    }
-    kill(pid, libc::SIGKILL);
-    for helper in both {
-        kill(helper, libc::SIGKILL);
-    }
-    child.wait().unwrap();
+    kill_with_helpers(child);
     let started = env.status()["started"].as_str().unwrap().to_owned();
     assert!(env.run(&["end_told", "exit_0"]).status.success());
-    let expected = format!("[ERROR] guard_runtime: run of pid {pid}, started {started}, ended without a trace\n");
-    assert!(env.log_text().contains(&expected), "{}", env.log_text());
+    assert!(started.starts_with("20"));
+    let expected = format!("[ERROR] guard_runtime: run of pid {pid}, started ");
+    assert_eq!(env.log_text().matches(&expected).count(), 1, "{}", env.log_text());
     assert_eq!((&env.status()["state"], &env.status()["failures_in_a_row"]), (&json!("succeeded"), &json!(0)));
 
-    let mut child = env.subject(&["end_told", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("the run", || env.status()["pid"] == child.id());
-    assert_eq!(env.status()["failures_in_a_row"], 0);
-    drop(child.stdin.take());
-    child.wait().unwrap();
+    // The record is gone, as /run/lock is after a restart: the status file says it.
+    let child = env.subject(&["end_told", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let pid = child.id();
+    wait_for("the run", || env.status()["pid"] == pid);
+    kill_with_helpers(child);
+    fs::remove_file(env.lock()).unwrap();
+    assert_eq!(env.run(&["end_told", "exit_3"]).status.code(), Some(3));
+    let expected = format!("[ERROR] guard_runtime: run of pid {pid}, started ");
+    assert_eq!(env.log_text().matches(&expected).count(), 1, "{}", env.log_text());
+    assert_eq!(env.status()["failures_in_a_row"], 2);
 }
 
 #[test]

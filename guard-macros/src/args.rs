@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Choice,
     /// When the console gets what is printed.
     ConsoleMode,
+    /// What becomes of a dead run's processes.
+    Survivors,
     /// A duration with a unit.
     Duration,
     /// A shell command.
@@ -47,6 +49,7 @@ impl Kind {
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
             Self::Choice => "\"both\", \"stdout\" or \"none\"",
             Self::ConsoleMode => "\"always\" or \"on_failure\"",
+            Self::Survivors => "\"hold\", \"kill\" or \"ignore\"",
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
             Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
             Self::Connection => "a URL, as in \"${DATABASE_URL}\"",
@@ -62,6 +65,7 @@ impl Kind {
             Self::Template
             | Self::Level
             | Self::Choice
+            | Self::Survivors
             | Self::ConsoleMode
             | Self::Duration
             | Self::Command
@@ -76,7 +80,7 @@ impl Kind {
 }
 
 /// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
-const KNOWN: [(&str, Kind); 19] = [
+const KNOWN: [(&str, Kind); 22] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
     ("max_size", Kind::Size),
@@ -89,6 +93,9 @@ const KNOWN: [(&str, Kind); 19] = [
     ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
     ("stuck_after", Kind::Duration),
+    ("timeout", Kind::Duration),
+    ("kill_after", Kind::Duration),
+    ("survivors", Kind::Survivors),
     ("status", Kind::Template),
     ("metrics", Kind::Template),
     ("on_end", Kind::Command),
@@ -153,7 +160,21 @@ impl Args {
                 errors.push(Error::new(Span::call_site(), message));
             }
         }
+        errors.extend(args.unused_grace());
         (args, errors)
+    }
+
+    /// `kill_after`, where nothing is ever ended. What another expression than a text says is looked at when the run starts.
+    fn unused_grace(&self) -> Option<Error> {
+        let kills = |argument: &Argument| match bare(&argument.value) {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value() == "kill",
+            _ => true,
+        };
+        let is_used = self.mentioned.iter().any(|key| key == "timeout") || self.get("survivors").is_some_and(kills);
+        let grace = self.get("kill_after").filter(|_| !is_used)?;
+        let message = "`kill_after` says how long processes have after SIGTERM: give it with `timeout` or with \
+                       survivors = \"kill\"";
+        Some(Error::new(grace.key.span(), message))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Argument> {

@@ -128,6 +128,8 @@ fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
         Kind::Connection => (quote!(&::core::primitive::str), check("cluster_lock")),
         Kind::LockLoss => (quote!(__guard::LockLoss), check("on_lock_lost")),
         Kind::Duration if key == "cluster_timeout" => (quote!(__guard::ClusterTimeout), check("cluster_timeout")),
+        Kind::Survivors => (quote!(__guard::Survivors), check("survivors")),
+        Kind::Duration if key == "timeout" => (quote!(__guard::Duration), check("timeout")),
         Kind::Duration => (quote!(__guard::Duration), check("duration")),
         Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
         Kind::Crate => (quote!(()), quote!(())),

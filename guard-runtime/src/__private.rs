@@ -10,7 +10,7 @@ use crate::Guard;
 pub use crate::cluster_arguments::*;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
-pub use crate::{Config, ConsoleMode, Tee};
+pub use crate::{Config, ConsoleMode, Survivors, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
@@ -160,6 +160,25 @@ pub const fn duration(text: &str) -> Duration {
     match parse_duration(text) {
         Ok(duration) => duration,
         Err(wrong) => panic!("{}", wrong),
+    }
+}
+
+/// Reads how long a run may take.
+#[track_caller]
+pub const fn timeout(text: &str) -> Duration {
+    let limit = duration(text);
+    assert!(!limit.is_zero(), "a timeout of 0 leaves no time for the run");
+    limit
+}
+
+/// Reads what becomes of a dead run's processes.
+#[track_caller]
+pub const fn survivors(text: &str) -> Survivors {
+    match text.as_bytes() {
+        b"hold" => Survivors::Hold,
+        b"kill" => Survivors::Kill,
+        b"ignore" => Survivors::Ignore,
+        _ => panic!("not what becomes of a dead run's processes: write \"hold\", \"kill\" or \"ignore\""),
     }
 }
 

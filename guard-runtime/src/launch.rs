@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::descriptor::above_standard;
 use crate::link::{FrameWriter, Link, StreamEnd};
+use crate::outer_run::writes_to;
 use crate::pty;
 use crate::region::Region;
 use crate::verdict::Plan;
@@ -132,18 +133,18 @@ pub(crate) fn launch(
     let (end_reader, end_request) =
         if is_pid_one { pipe().map(|(reader, writer)| (Some(reader), Some(writer)))? } else { (None, None) };
     let hold = console == ConsoleMode::OnFailure;
-    let output = Output::new(log, originals, one_place, hold, &mut |bytes| private.lend(bytes))?;
+    // What is held back is not there to be written by another run.
+    let is_outer =
+        |console: &Option<OwnedFd>| !hold && console.as_ref().is_some_and(|console| writes_to(&log, console));
+    let logged_outside = PerStdio { out: is_outer(&originals.out), err: is_outer(&originals.err) };
+    let mut output = Output::new(log, originals, one_place, hold, &mut |bytes| private.lend(bytes))?;
+    output.leave_to_outer_run(logged_outside);
     let closing = shared.lend(CLOSING_CAPACITY).try_into().map_err(io::Error::other)?;
     let memory = Shared::new(shared.place(Journal::default()), closing);
-    let stat = RunStat::open();
-    let run = RunLink {
-        control: control_reader,
-        replies: replies_writer,
-        process,
-        end_request,
-        stat,
-        takes_helpers_along: is_first_of_a_namespace_or_its_child(),
-    };
+    let takes_helpers_along = is_first_of_a_namespace_or_its_child();
+    let stat = (takes_helpers_along || ends.iter().any(StreamEnd::is_terminal)).then(RunStat::open).flatten();
+    let run =
+        RunLink { control: control_reader, replies: replies_writer, process, end_request, stat, takes_helpers_along };
     let nonce = private.place(nonce);
     let family = FamilyMemory::new(private.lend(FamilyMemory::PRIVATE), shared.lend(FamilyMemory::SHARED));
     let ids: Vec<_> = ends.iter().map(StreamEnd::id).collect();
@@ -159,7 +160,10 @@ pub(crate) fn launch(
     unsafe {
         std::ptr::drop_in_place(collector);
     }
-    let link = Link::new(ends, control, replies, first?, no_terminal);
+    let first = first?;
+    // The helpers' process group, which the first one founds.
+    ends.iter().flat_map(StreamEnd::descriptions).for_each(|end| sys::set_readers(end, first));
+    let link = Link::new(ends, control, replies, first, no_terminal);
     match end_reader.map(|request| link.end_on(request)).transpose() {
         Ok(_) => Ok(link),
         Err(error) => Err(io::Error::other(format!("the run is PID 1, and its timeout needs a thread: {error}"))),

@@ -32,6 +32,8 @@ mod logger;
 #[cfg(unix)]
 mod outcome;
 #[cfg(unix)]
+mod outer_run;
+#[cfg(unix)]
 mod parse;
 #[cfg(unix)]
 mod pid_one;

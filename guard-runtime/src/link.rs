@@ -79,6 +79,10 @@ impl StreamEnd {
         [Some(&self.writer.descriptor), self.second.as_ref()].into_iter().flatten().map(AsFd::as_fd)
     }
 
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.writer.is_terminal
+    }
+
     /// What is to take the place of a standard descriptor.
     fn description_for(&self, stdio: Stdio) -> &Descriptor {
         self.second.as_ref().filter(|_| stdio == Stdio::Err).unwrap_or(&self.writer.descriptor)
@@ -121,6 +125,11 @@ impl Link {
     pub(crate) fn end_on(&self, request: OwnedFd) -> std::io::Result<()> {
         let copy = |descriptor: &Descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, 3);
         pid_one::wait_for_request(request, copy(&self.control)?, copy(&self.replies)?)
+    }
+
+    /// The first of the helpers, which all are in its process group.
+    pub(crate) fn first_helper(&self) -> Pid {
+        self.first_helper
     }
 
     /// A descriptor of its own for records, in the stream of standard output.
@@ -186,6 +195,27 @@ impl Link {
             sys::reap(first_helper, true);
         } else {
             outlived.push(first_helper);
+        }
+    }
+
+    /// The same for a process that ends by exit(3), perhaps in a signal handler: takes and frees no memory, and leaves it to the
+    /// system to reap.
+    pub(crate) fn finish_at_exit(self, closing_line: &[u8], unlock: impl FnOnce()) {
+        self.restore();
+        let Self { mut ends, control, replies, no_terminal, .. } = self;
+        // Closes them, and keeps the memory that they are in.
+        ends.clear();
+        std::mem::forget((ends, no_terminal));
+        let is_connected = control.is_ours() && replies.is_ours();
+        let mut reply = None;
+        if is_connected {
+            let _ = send(&control, closing_line);
+            reply = next_reply(&replies);
+        }
+        unlock();
+        drop(control);
+        while is_connected && reply == Some(Reply::Stands) {
+            reply = next_reply(&replies);
         }
     }
 

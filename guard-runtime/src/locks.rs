@@ -56,6 +56,20 @@ impl Locks {
         Duration::ZERO
     }
 
+    /// The machine's.
+    pub(crate) fn local(&self) -> &PipelineLock {
+        &self.local
+    }
+
+    /// Gives them back as the process ends by exit(3), perhaps in a signal handler: takes and frees no memory.
+    pub(crate) fn release_at_exit(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            cluster.release_at_exit();
+        }
+        self.local.release();
+    }
+
     /// For the log.
     pub(crate) fn shown(&self) -> String {
         let local = format!("lock {}", self.local.path().display());

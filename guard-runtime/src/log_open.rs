@@ -1,14 +1,10 @@
-//! Opens the log: makes its directories, resolves a link once, refuses what is not a regular file.
+//! Opens the log, and says in words of errors why it cannot be.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use guard_collector::{LogFile, NAME_MAX, file_kind};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
-use crate::descriptor::above_standard;
+use guard_collector::{LogFile, Refusal, file_kind};
 
 /// Opens the log for appending; makes its directories and the file where they are missing. Where there is no room to make
 /// the file, that is tried again with each batch.
@@ -16,50 +12,14 @@ use crate::descriptor::above_standard;
 /// # Errors
 /// What the system says, or in words of ours what stands in the file's place.
 pub(crate) fn open_log(path: &Path, max_size: u64, backups: u16) -> io::Result<LogFile> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
     // Looked at before it is opened: opening a FIFO or a device can have effects of its own.
-    let path = match rustix::fs::stat(path) {
-        Ok(stat) => {
-            if let Some(kind) = file_kind(&stat) {
-                return Err(io::Error::other(format!("is {kind}, not a regular file")));
-            }
-            path.canonicalize()?
-        }
-        Err(Errno::NOENT) => resolved_parent(path)?,
-        Err(error) => return Err(error.into()),
-    };
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::other("is not the path of a file"));
-    };
-    let directory = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let longest = name.len() + if backups == 0 { 0 } else { format!(".{backups}").len() };
-    let log = LogFile::new(above_standard(directory)?, name.as_bytes(), max_size, backups.into());
-    let Some(mut log) = log.filter(|_| longest <= NAME_MAX) else {
-        let limit =
-            format!("has a name of {longest} bytes with its backup's number; a file's name has at most {NAME_MAX}");
-        return Err(io::Error::other(limit));
-    };
-    match log.open() {
-        Ok(()) | Err(Errno::NOSPC | Errno::DQUOT) => Ok(log),
-        Err(error) => Err(error.into()),
+    if let Some(kind) = rustix::fs::stat(path).ok().as_ref().and_then(file_kind) {
+        return Err(io::Error::other(Refusal::NotRegular(kind).to_string()));
     }
-}
-
-/// The path of a file that is not there yet, or of the one that a dangling link names.
-fn resolved_parent(path: &Path) -> io::Result<std::path::PathBuf> {
-    let mut path = path.to_path_buf();
-    // As many as Linux follows (path_resolution(7)).
-    for _ in 0..40 {
-        match std::fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => break,
-        }
-    }
-    let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    Ok(parent.canonicalize()?.join(name))
+    LogFile::open(path.as_os_str().as_bytes(), max_size, backups.into()).map_err(|refusal| match refusal {
+        Refusal::Os(error) => error.into(),
+        refusal => io::Error::other(refusal.to_string()),
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, TryLockError};
 use std::thread::AccessError;
+use std::time::{Duration, Instant};
 
 use env_filter::Filter;
 use log::{LevelFilter, Log, Metadata, Record};
@@ -85,6 +86,28 @@ pub(crate) fn close() -> Option<Channel> {
     CHANNEL.write().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// The same where the process ends by exit(3), perhaps in a signal handler that has interrupted a record: takes and frees no
+/// memory, never waits for its own thread, and for others only so long.
+pub(crate) fn close_at_exit() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let called = Instant::now();
+    while !SENDS.get() && called.elapsed() < TIMEOUT {
+        let mut channel = match CHANNEL.try_write() {
+            Ok(channel) => channel,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+        };
+        if let Some(Channel { writer, levels, .. }) = channel.take() {
+            drop(writer);
+            std::mem::forget(levels);
+        }
+        return;
+    }
+}
+
 /// A line of our own, whatever the levels say, for the file alone.
 pub(crate) fn note(severity: Severity, text: &str) {
     send_note(severity, text, false);
@@ -106,7 +129,10 @@ fn send_note(severity: Severity, text: &str, ends_family: bool) {
 }
 
 fn with_channel<T>(action: impl FnOnce(&Channel) -> T) -> Option<T> {
-    CHANNEL.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(action)
+    let before = SENDS.replace(true);
+    let result = CHANNEL.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(action);
+    SENDS.set(before);
+    result
 }
 
 struct Logger;
@@ -148,6 +174,8 @@ fn severity(level: log::Level) -> Severity {
 type Simplelog = Box<WriteLogger<Gather>>;
 
 thread_local! {
+    /// This thread has the lock of `CHANNEL`, or waits for it.
+    static SENDS: Cell<bool> = const { Cell::new(false) };
     static SIMPLELOG: Cell<Option<Simplelog>> = const { Cell::new(None) };
     /// The frame that is being put together: room for a header (NULs), then the text.
     static FRAME: Cell<String> = const { Cell::new(String::new()) };

@@ -1,32 +1,47 @@
 //! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
+use std::io::{Cursor, Write};
+use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
 use guard_collector::{
-    Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, Usage, now, record_line, without_size_signal,
+    Batch, LINE_CAPACITY, LogFile, RunState, Seconds, Stamper, now, record_line, without_size_signal,
 };
 
 use crate::config::{Config, Paths, StartError};
-use crate::flush::flush_stdout;
+use crate::flush::{flush_stdout, flush_stdout_of_c};
 use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
-use crate::lock;
+use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
 use crate::log_open::open_log;
 use crate::logger::{self, Channel, Levels};
-use crate::usage::{Meter, max_memory};
+use crate::usage::Meter;
 use crate::verdict::Plan;
 
 /// The active run. Locked for the whole of its end: of two threads that end it, the second waits for the first.
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 /// A run is active, or being started.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+/// A run is between the start of its helpers and its place in `RUN`.
+static STARTING: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// This thread starts or ends a run, and may hold the lock of `RUN`: a signal handler that it runs must not wait for it.
+    static IS_BUSY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How long a process that ends by exit(3) waits for another thread that ends the run, and for one that starts it.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
 /// at the fork.
@@ -54,7 +69,7 @@ impl Guard {
     /// Ends the run and says how it ended. When this returns, log and console have everything that was printed, and the
     /// lock is free.
     pub fn finish(self, outcome: Outcome) {
-        end(Some(self.number), &Ending::Returned(outcome));
+        end(self.number, &Ending::Returned(outcome));
         std::mem::forget(self);
     }
 }
@@ -75,7 +90,7 @@ impl Drop for Guard {
             (false, true) => Ending::Dropped,
             (false, false) => Ending::Returned(Outcome::Finished),
         };
-        end(Some(self.number), &ending);
+        end(self.number, &ending);
     }
 }
 
@@ -92,8 +107,6 @@ enum Ending {
     Returned(Outcome),
     Panicked,
     Dropped,
-    /// By `exit`, with that code, where the C library tells it.
-    Exited(Option<i32>),
 }
 
 pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
@@ -101,7 +114,10 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
     if CLAIMED.swap(true, Ordering::AcqRel) {
         return Err(StartError::Active);
     }
+    IS_BUSY.set(true);
     let result = start_claimed(config, &paths);
+    STARTING.store(false, Ordering::Release);
+    IS_BUSY.set(false);
     if result.is_err() {
         CLAIMED.store(false, Ordering::Release);
     }
@@ -122,13 +138,17 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
                 // Best effort: the skip is told on stderr whatever becomes of this.
                 && let Ok(mut log) = open()
             {
-                append_line(&mut log, &format!("guard_runtime: {error}"));
+                append_line(&mut log, Severity::Warn, &format!("guard_runtime: {error}"));
             }
             return Err(error);
         }
     };
-    let log = open()?;
-    let plan = Plan::new(config, paths)?;
+    let mut log = open()?;
+    let plan = Plan::new(config, paths, lock.local().predecessor().map(|lost| lost.pid))?;
+    if let Some(Predecessor { pid, started }) = lock.local().predecessor() {
+        let text = format!("guard_runtime: run of pid {pid}, started {started}, ended without a trace");
+        append_line(&mut log, Severity::Error, &text);
+    }
     let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.
     flush_stdout();
@@ -142,6 +162,9 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         lock: &lock_name,
         record: record.as_bytes(),
     };
+    end_at_exit();
+    PID.store(std::process::id(), Ordering::Release);
+    STARTING.store(true, Ordering::Release);
     let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let (started, meter) = (Instant::now(), Meter::start());
@@ -153,12 +176,11 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
             return Err(StartError::Capture(error));
         }
     };
+    lock.local().tell_helpers(link.first_helper());
     let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
     let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
     let shown = run.lock.shown();
-    end_at_exit();
     let pid = std::process::id();
-    PID.store(pid, Ordering::Release);
     let guard = Guard { number: run.number, is_in_future: false };
     let bad_directives = levels.bad_directives.join("`, `");
     let has_logger =
@@ -188,27 +210,68 @@ fn capture(link: &Link) -> std::io::Result<FrameWriter> {
     Ok(writer)
 }
 
-/// Ends the run of that number, or whichever is active.
-fn end(number: Option<u64>, ending: &Ending) {
+/// Ends the run of that number, where it is still active.
+fn end(number: u64, ending: &Ending) {
     if PID.load(Ordering::Acquire) != std::process::id() {
         return;
     }
+    IS_BUSY.set(true);
     let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(run) = active.take_if(|run| number.is_none_or(|number| run.number == number)) else { return };
-    run.lock.returned();
-    flush_stdout();
-    logger::close();
-    let Run { started, meter, link, lock, .. } = run;
-    link.finish(&closing_line(ending, started.elapsed(), meter), || drop(lock));
+    if let Some(run) = active.take_if(|run| run.number == number) {
+        run.lock.returned();
+        flush_stdout();
+        logger::close();
+        let Run { started, meter, link, lock, .. } = run;
+        link.finish(&closing_line(ending, started.elapsed(), meter), || drop(lock));
+        CLAIMED.store(false, Ordering::Release);
+    }
     drop(active);
+    IS_BUSY.set(false);
+}
+
+/// Ends the active run as the process ends by exit(3). Some call that in a signal handler: so this takes and frees no memory,
+/// never waits for what its own thread holds, and for other threads only so long.
+fn end_by_exit(code: Option<i32>) {
+    if PID.load(Ordering::Acquire) != std::process::id() {
+        return;
+    }
+    let called = Instant::now();
+    let mut active = loop {
+        if IS_BUSY.get() {
+            // A handler has interrupted the start or the end of the run: the collector sees that the process is gone.
+            return;
+        }
+        let active = match RUN.try_lock() {
+            Ok(active) => Some(active),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let timeout = match active {
+            Some(active) if active.is_some() || !STARTING.load(Ordering::Acquire) => break active,
+            Some(_) => START_TIMEOUT,
+            None => EXIT_TIMEOUT,
+        };
+        if called.elapsed() > timeout {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let Some(Run { started, meter, link, lock, .. }) = active.take() else { return };
+    let lock = ManuallyDrop::new(lock);
+    lock.returned();
+    // That of Rust was flushed by `process::exit`; by another exit it would be lost without us too.
+    flush_stdout_of_c();
+    logger::close_at_exit();
+    let line = exit_line(code, started.elapsed(), meter);
+    link.finish_at_exit(&line.get_ref()[..line.position() as usize], || lock.release_at_exit());
     CLAIMED.store(false, Ordering::Release);
 }
 
 /// One line of the log by itself, of a program that did not become a run.
-fn append_line(log: &mut LogFile, text: &str) {
+fn append_line(log: &mut LogFile, severity: Severity, text: &str) {
     let mut room = vec![0; LINE_CAPACITY];
     let mut batch = Batch::new(&mut room);
-    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), Severity::Warn, &mut batch);
+    record_line(text.as_bytes(), true, Stamper::default().stamp(now()), severity, &mut batch);
     without_size_signal(|| log.append(batch.lines()));
 }
 
@@ -223,7 +286,7 @@ fn draw_nonce() -> Nonce {
 
 /// As the collector reads it (see the protocol).
 fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
-    let usage = max_memory().map(|max_memory| Usage { processor: meter.processor(), max_memory });
+    let usage = meter.usage();
     let cost = usage.map(|usage| format!(" {usage}")).unwrap_or_default();
     let took = format!("{:.3}s{cost}", elapsed.as_secs_f64());
     let (severity, state, front, reason) = match ending {
@@ -241,15 +304,6 @@ fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
             let reason = "its future was dropped before it was done";
             (Severity::Warn, RunState::Dropped, format!("run dropped after {took}: "), reason)
         }
-        Ending::Exited(None) => {
-            (Severity::Warn, RunState::Exited, format!("run ended by process::exit after {took}"), "")
-        }
-        Ending::Exited(Some(0)) => {
-            (Severity::Info, RunState::Succeeded, format!("run ended by process::exit(0) after {took}"), "")
-        }
-        Ending::Exited(Some(code)) => {
-            (Severity::Error, RunState::Exited, format!("run ended by process::exit({code}) after {took}"), "")
-        }
     };
     let mut end = LONGEST_ERROR.min(reason.len());
     while !reason.is_char_boundary(end) {
@@ -258,7 +312,6 @@ fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
     let (reason, cut) = (&reason[..end], if end < reason.len() { "…" } else { "" });
     let text = format!("guard_runtime: {front}{reason}{cut}");
     let exit_code = match ending {
-        Ending::Exited(code) => *code,
         Ending::Returned(Outcome::Failed(Some(why))) => {
             why.strip_prefix("exit code ").and_then(|code| code.parse().ok())
         }
@@ -269,6 +322,30 @@ fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
     let mut line = vec![severity as u8];
     line.extend(format!("{told}{text}").bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
     line.push(END_OF_CLOSING_LINE);
+    line
+}
+
+/// The same of a process that ends by exit(3), with that code, where the C library tells it. Takes no memory.
+fn exit_line(code: Option<i32>, elapsed: Duration, meter: Meter) -> Cursor<[u8; 512]> {
+    let usage = meter.usage();
+    let (severity, state) = match code {
+        None => (Severity::Warn, RunState::Exited),
+        Some(0) => (Severity::Info, RunState::Succeeded),
+        Some(_) => (Severity::Error, RunState::Exited),
+    };
+    let mut text = Cursor::new([0; 256]);
+    // None of these can be so long that they do not fit.
+    let _ = text.write_all(b"guard_runtime: run ended by process::exit");
+    let _ = code.map_or(Ok(()), |code| write!(text, "({code})"));
+    let _ = write!(text, " after {:.3}s", elapsed.as_secs_f64());
+    let _ = usage.map_or(Ok(()), |usage| write!(text, " {usage}"));
+    let detail = text.position() as usize;
+    let told = Told { state, exit_code: code, elapsed: Seconds(elapsed.as_micros() as u64), usage, detail };
+    let mut line = Cursor::new([0; 512]);
+    let _ = line.write_all(&[severity as u8]);
+    let _ = write!(line, "{told}");
+    let _ = line.write_all(&text.get_ref()[..detail]);
+    let _ = line.write_all(&[END_OF_CLOSING_LINE]);
     line
 }
 
@@ -287,7 +364,7 @@ fn end_at_exit() {
         }
         extern "C" fn at_exit(code: libc::c_int, _: *mut libc::c_void) {
             // Of which a parent sees the last byte.
-            end(None, &Ending::Exited(Some(code & 0xff)));
+            end_by_exit(Some(code & 0xff));
         }
         ONCE.call_once(|| {
             // SAFETY: the handler is a plain function that lives as long as the process.
@@ -297,7 +374,7 @@ fn end_at_exit() {
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     {
         extern "C" fn at_exit() {
-            end(None, &Ending::Exited(None));
+            end_by_exit(None);
         }
         ONCE.call_once(|| {
             // SAFETY: as above.

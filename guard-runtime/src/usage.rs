@@ -1,6 +1,10 @@
 //! What a run costs: processor time since its start, and the most memory its process had. (Said in the closing line by
 //! the collector's crate, which cannot ask for another process.)
 
+use std::io::Read;
+
+use guard_collector::Usage;
+
 /// A run's meter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meter {
@@ -13,9 +17,14 @@ impl Meter {
         Self { processor_at_start: processor() }
     }
 
+    /// What the run has cost up to now. Takes no memory.
+    pub(crate) fn usage(self) -> Option<Usage> {
+        max_memory().map(|max_memory| Usage { processor: self.processor(), max_memory })
+    }
+
     /// Microseconds of processor time since the start: this process', and that of its children that ended and were
     /// waited for.
-    pub(crate) fn processor(self) -> u64 {
+    fn processor(self) -> u64 {
         processor().saturating_sub(self.processor_at_start)
     }
 }
@@ -33,7 +42,7 @@ fn processor() -> u64 {
 
 /// The most memory that this process had, in bytes. Linux' `ru_maxrss` is not less than that of the program that
 /// started this one, so it is asked only where /proc does not tell.
-pub(crate) fn max_memory() -> Option<u64> {
+fn max_memory() -> Option<u64> {
     peak_in_proc().or_else(|| {
         let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
         usage(libc::RUSAGE_SELF).map(|usage| usage.ru_maxrss as u64 * unit)
@@ -41,8 +50,10 @@ pub(crate) fn max_memory() -> Option<u64> {
 }
 
 fn peak_in_proc() -> Option<u64> {
-    let status = std::fs::read("/proc/self/status").ok()?;
-    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"VmHWM:"))?;
+    let mut room = [0; 4096];
+    // It stands near the front.
+    let length = std::fs::File::open("/proc/self/status").ok()?.read(&mut room).ok()?;
+    let line = room[..length].split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"VmHWM:"))?;
     let kilobytes: u64 = std::str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)
 }

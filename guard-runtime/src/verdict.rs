@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use guard_collector::{
     Hook, Identity, Moment, NAME_MAX, OnEnd, REPORT_ROOM, Report, TEMPORARY_IS_LONGER_BY, Target, Verdict,
-    VerdictMemory, file_kind, now,
+    VerdictMemory, now,
 };
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use crate::config::{Config, Paths, StartError};
 use crate::descriptor::above_standard;
 use crate::environment::packed;
-use crate::lock::is_planted;
+use crate::lock::refusal;
 use crate::region::Region;
 
 /// Where the verdict on a run is to be told.
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     metrics: Option<Place>,
     on_end: Option<Command>,
     texts: Texts,
+    /// The run before, of which the log says that it ended without a trace.
+    told_lost: Option<i32>,
 }
 
 /// One of the two files.
@@ -56,7 +58,7 @@ impl Plan {
     ///
     /// # Errors
     /// A file that cannot be used.
-    pub(crate) fn new(config: &Config, paths: &Paths) -> Result<Self, StartError> {
+    pub(crate) fn new(config: &Config, paths: &Paths, told_lost: Option<u32>) -> Result<Self, StartError> {
         let place = |argument, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(None) };
             Place::open(path).map(Some).map_err(|source| StartError::Report { argument, path: path.clone(), source })
@@ -70,7 +72,7 @@ impl Plan {
             log: paths.log.clone(),
         };
         let (status, metrics) = (place("status", &paths.status)?, place("metrics", &paths.metrics)?);
-        Ok(Self { status, metrics, on_end, texts })
+        Ok(Self { status, metrics, on_end, texts, told_lost: told_lost.map(|pid| pid as i32) })
     }
 
     /// Private memory that [`lend`](Self::lend) takes.
@@ -96,7 +98,7 @@ impl Plan {
     /// Copies everything into the helpers' memory.
     pub(crate) fn lend(self, memory: &mut Region, shared: &mut Region) -> Verdict {
         let scratch = self.scratch();
-        let Self { status, metrics, on_end, texts } = self;
+        let Self { status, metrics, on_end, texts, told_lost } = self;
         let task = texts.lock.file_stem().unwrap_or_default().to_owned();
         let pid = rustix::process::getpid();
         let identity = Identity {
@@ -124,7 +126,7 @@ impl Plan {
             let pointers = memory.lend_pointers(hook.pointers());
             OnEnd::new(hook, pointers, &mut |bytes| memory.lend(bytes))
         });
-        Verdict::new(pid, shared.place(VerdictMemory::default()), report, memory.lend(scratch), on_end)
+        Verdict::new(pid, shared.place(VerdictMemory::default()), report, memory.lend(scratch), on_end, told_lost)
     }
 }
 
@@ -136,13 +138,8 @@ impl Place {
         std::fs::create_dir_all(parent)?;
         match rustix::fs::lstat(path) {
             Ok(stat) => {
-                if let Some(kind) = file_kind(&stat) {
-                    return Err(io::Error::other(format!("is {kind}, not a regular file")));
-                }
-                if is_planted(path, stat.st_uid)? {
-                    return Err(io::Error::other(
-                        "belongs to another user, in a directory where anybody may put files",
-                    ));
+                if let Some(refusal) = refusal(path, &stat)? {
+                    return Err(io::Error::other(refusal.to_string()));
                 }
             }
             Err(Errno::NOENT) => {}

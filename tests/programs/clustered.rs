@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use guard_runtime::{Config, OnLockLost, StartError, lock_lost, locked_pipeline, parse_duration};
 
+#[allow(clippy::too_many_lines, reason = "a mode each")]
 fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let directory = variable("SUBJECT_DIR").unwrap();

@@ -34,5 +34,7 @@ pub fn is_closing(line: &str) -> bool {
         ["finished in", "failed in", "panicked in", "ended", "dropped", "timed out"]
             .iter()
             .any(|how| said.starts_with(how))
+            // The next run says it, of one that could not.
+            || said.starts_with("of pid ") && said.ends_with("ended without a trace")
     })
 }

@@ -43,6 +43,12 @@ impl<'a> Buffer<'a> {
         self.length -= count;
     }
 
+    /// Moves the first `count` bytes behind the others.
+    pub fn move_to_back(&mut self, count: usize) {
+        let count = count.min(self.length);
+        self.room.get_mut(..self.length).unwrap_or_default().rotate_left(count);
+    }
+
     /// Appends as much from the front of `bytes` as fits; returns how much that is.
     pub fn extend(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.space());
@@ -107,6 +113,9 @@ mod tests {
         assert_eq!((buffer.extend(b"hello"), buffer.space()), (5, 3));
         assert_eq!(buffer.extend(b" world"), 3);
         assert_eq!(&*buffer, b"hello wo");
+        buffer.move_to_back(6);
+        assert_eq!(&*buffer, b"wohello ");
+        buffer.move_to_back(2);
         buffer.push(b'x');
         buffer.discard_front(6);
         assert_eq!(&*buffer, b"wo");

@@ -4,8 +4,8 @@
 //! does not take waits in memory, and beyond that in a file. The same file holds what is to be shown only if the run fails.
 //! `O_NONBLOCK` is not ours to set, for it belongs to everyone who shares the description; so pipes and
 //! terminals are opened anew, for a description that is ours alone. One that belongs to another user (cron's pipe) cannot be:
-//! then a pipe is fed by splice(2), which has a flag of its own for that, and a terminal, like a socket, by small writes
-//! that follow a poll each.
+//! then a pipe is fed by splice(2), which has a flag of its own for that, a socket by send(2), which has one too, and a
+//! terminal by small writes that follow a poll each.
 
 use core::mem;
 
@@ -13,11 +13,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketType};
 use rustix::pipe::PIPE_BUF;
 
 use crate::buffer::Buffer;
 use crate::held_console::HeldConsole;
-use crate::log_file::file_type;
+use crate::refusal::file_type;
 use crate::stamp::monotonic;
 use crate::sys::{self, opened_anew};
 
@@ -60,6 +61,9 @@ pub(crate) struct Console {
     is_new_file: bool,
     /// Why there is no file, or no room in it.
     trouble: Option<Errno>,
+    /// Bytes were left out for lack of room, and that was not told yet.
+    shortage: Option<Errno>,
+    is_short: bool,
 }
 
 /// How it is written to without being stalled by it.
@@ -67,6 +71,8 @@ enum WriteMode {
     /// Files and devices such as /dev/null do not stall, and what was opened anew says when it would.
     Direct,
     Spliced(PrivatePipe),
+    /// A socket: each call says that it is not to wait.
+    Sent,
     /// After a poll, no more than fits for sure.
     Polled,
 }
@@ -95,6 +101,7 @@ impl Console {
         let mode = match kind {
             _ if own.is_some() => WriteMode::Direct,
             _ if is_pipe && sys::HAS_SPLICE => WriteMode::Spliced(PrivatePipe::new()?),
+            Some(FileType::Socket) if descriptor.as_ref().is_some_and(is_stream_socket) => WriteMode::Sent,
             _ if is_pipe || is_terminal || kind == Some(FileType::Socket) => WriteMode::Polled,
             _ => WriteMode::Direct,
         };
@@ -112,6 +119,8 @@ impl Console {
             is_holding: false,
             is_new_file: false,
             trouble: None,
+            shortage: None,
+            is_short: false,
         };
         if let Some(directory) = hold_in {
             console.is_holding = console.make_file(directory);
@@ -210,6 +219,11 @@ impl Console {
             _ => 0,
         };
         self.waiting.len() - self.taken + inside + self.held_bytes as usize
+    }
+
+    /// Why bytes were left out for lack of room, once a run.
+    pub(crate) fn take_shortage(&mut self) -> Option<Errno> {
+        self.shortage.take()
     }
 
     /// Gathers bytes for the next flush. A file for those that memory does not hold is made in `directory`.
@@ -353,13 +367,40 @@ impl Console {
         let result = match &mut self.mode {
             WriteMode::Direct => write_directly(descriptor, bytes),
             WriteMode::Spliced(pipe) => pipe.splice(descriptor, bytes),
+            WriteMode::Sent => send(descriptor, bytes),
             WriteMode::Polled => write_polled(descriptor, bytes),
         };
-        if result.is_err() {
-            self.descriptor = None;
+        match result {
+            // There may be room again at the next write: until then nothing waits, for the run must not.
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::NOBUFS | Errno::NOMEM)) => {
+                if !mem::replace(&mut self.is_short, true) {
+                    self.shortage = Some(error);
+                }
+                return Ok(bytes.len());
+            }
+            Err(_) => self.descriptor = None,
+            Ok(_) => {}
         }
         result
     }
+}
+
+/// A socket on which the borders between two writes mean nothing.
+fn is_stream_socket(descriptor: &OwnedFd) -> bool {
+    rustix::net::sockopt::socket_type(descriptor) == Ok(SocketType::STREAM)
+}
+
+fn send(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let mut sent = 0;
+    while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+        match rustix::net::send(descriptor, rest, SendFlags::DONTWAIT) {
+            Ok(count) => sent += count,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
 }
 
 fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {

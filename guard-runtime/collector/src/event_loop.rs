@@ -17,7 +17,7 @@ use crate::remains::{Limits, Remains};
 use crate::run_stat::RunStat;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
-use crate::state::{Action, Event, State};
+use crate::state::{Action, End, Event, State};
 use crate::status::RunState;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::{self, Stream};
@@ -43,7 +43,7 @@ pub struct RunLink {
     pub process: Option<OwnedFd>,
     /// A run that is PID 1 ends on a byte of this: no signal would end it.
     pub end_request: Option<OwnedFd>,
-    /// What /proc tells of it.
+    /// What /proc tells of it, where its terminal or its namespace matters.
     pub stat: Option<RunStat>,
     /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
     /// child, which ends with it (tini, `docker run --init`).
@@ -148,7 +148,7 @@ impl Collector {
         self.close_foreign_descriptors();
         // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
-        process::lift_limit_of_processor_time();
+        process::leave_surroundings();
         sys::let_go_of_memory(memory, stack);
         self.reply(Reply::Ready);
         let mut role = self.fork_standby().unwrap_or(Role::Collector);
@@ -211,6 +211,8 @@ impl Collector {
             }
             if self.state == State::Lingering {
                 self.close_idle_consoles();
+                // It may stay for weeks, and must not keep a log that was rotated away or removed.
+                self.output.release_log();
                 // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
                 if self.all_streams_ended()
                     && self.console_is_done()
@@ -258,11 +260,11 @@ impl Collector {
                 return role;
             }
             if is_drained {
-                // The last lines and the closing line go to the log at once.
-                self.on(Event::Drained);
-                if self.is_in_a_hurry() {
+                if self.state == State::Draining(End::Died) && self.is_in_a_hurry() {
                     self.look_at_death();
                 }
+                // The last lines and the closing line go to the log at once.
+                self.on(Event::Drained);
             }
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
@@ -284,6 +286,7 @@ impl Collector {
         for action in state.on_entry() {
             match action {
                 Action::MeasureStreams => {
+                    // The end of the streams is to be seen: these would pass for somebody who is left.
                     self.held_ends.release();
                     self.streams.iter_mut().flatten().for_each(Stream::measure);
                 }
@@ -291,7 +294,12 @@ impl Collector {
                     self.write_closing_line();
                     self.on(Event::LineStands);
                 }
-                Action::TellVerdict => self.verdict.tell(self.shared.reason(), &mut self.output),
+                Action::TellVerdict => {
+                    self.verdict.tell(self.shared.reason(), &mut self.output);
+                    if self.state.is_dead() {
+                        self.tell_closed();
+                    }
+                }
                 Action::AskToUnlock => {
                     if self.verdict.has_hook() {
                         self.output.flush();
@@ -393,6 +401,7 @@ impl Collector {
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some() && !run.is_dying());
             if tells {
                 self.on(Event::ControlLost);
+                self.keep_lock_of_living_run();
             } else {
                 self.on_death();
             }
@@ -407,7 +416,7 @@ impl Collector {
         }
     }
 
-    /// The closing line first of all: there may be no time for anything else.
+    /// There may be no time for anything but the last lines and the closing line.
     fn is_in_a_hurry(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.takes_helpers_along)
     }

@@ -12,7 +12,7 @@ use crate::buffer::Buffer;
 
 /// Nobody can be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blind;
+pub(crate) struct Blind;
 
 impl Display for Blind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

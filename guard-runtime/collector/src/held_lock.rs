@@ -27,6 +27,22 @@ pub(crate) struct Record<'a> {
     pub(crate) common: &'a [u8],
 }
 
+/// Says in the record of a run that died that its closing line stands: the next run need not write that it ended without a
+/// trace. Nothing is said where the record is another run's by now.
+pub(crate) fn tell_closed(path: &CStr, run: i32) {
+    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = open(path, flags, Mode::empty()) else { return };
+    let (mut room, mut first) = ([0; 32], [0; 32]);
+    let mut own = Buffer::new(&mut room);
+    let _ = writeln!(own, "pid={run}");
+    let length = rustix::io::pread(&file, &mut first, 0).unwrap_or(0);
+    if first.get(..length).is_some_and(|first| first.starts_with(&own)) {
+        own.clear();
+        let _ = writeln!(own, "closed={run}");
+        let _ = rustix::io::write(&file, &own);
+    }
+}
+
 /// Held as long as this, or a copy of the descriptor in a standby, lives.
 pub(crate) struct HeldLock(OwnedFd);
 
@@ -61,8 +77,9 @@ impl HeldLock {
         text.extend(record.names);
         text.push(b'\n');
         text.extend(record.common);
-        let _ = ftruncate(&self.0, 0);
-        let _ = rustix::io::pwrite(&self.0, &text, 0);
+        // In this order: a loser that reads it between the two finds the new one, and what is left of the old behind it.
+        let written = rustix::io::pwrite(&self.0, &text, 0).unwrap_or(0);
+        let _ = ftruncate(&self.0, written as u64);
     }
 
     /// The record of one who no longer holds the lock must not be taken for the next holder's.

@@ -8,12 +8,12 @@ use core::ptr;
 use rustix::fd::{AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::buffer::Buffer;
 use crate::exit_status::Ended;
 use crate::moment::{Moment, Seconds};
+use crate::sys;
 
 /// Microseconds that a hook has; then it is killed.
 pub(crate) const TIMEOUT: u64 = 30_000_000;
@@ -129,7 +129,7 @@ impl Running {
     pub(crate) fn start(hook: &Hook<'_>, verdict: &[u8], pointers: &mut [*const c_char]) -> Result<Self, Errno> {
         let environment = point_at(pointers, [hook.environment, verdict])?;
         let null = above_standard(open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)?;
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (reader, writer) = sys::pipe()?;
         let (reader, writer) = (above_standard(reader)?, above_standard(writer)?);
         // No ioctl(2): a sandbox may forbid that.
         rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;

@@ -61,6 +61,11 @@ impl<'a> Batch<'a> {
         &self.0
     }
 
+    /// Leaves out what stands behind the first `length` bytes.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+
     /// It was written.
     pub fn clear(&mut self) {
         self.0.clear();

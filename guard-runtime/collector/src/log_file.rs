@@ -1,20 +1,23 @@
 //! The log file that several processes may share: append a batch, rotate before the limit, lose no backup.
 
-use core::ffi::CStr;
-use core::fmt::Write;
-use core::ops::Deref;
+use core::mem;
 
-use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RawMode, Stat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::buffer::Buffer;
 use crate::file_id::FileId;
+use crate::file_name::{FileName, NAME_MAX};
+use crate::log_access::Access;
+use crate::log_lock::{Locked, LogLock};
+use crate::refusal::{Refusal, file_kind, is_for_all, planted};
+use crate::resolve::{PATH_MAX, Place, resolve};
 use crate::sys;
 
-/// How long a lock on the log is waited for. A peer holds it for one batch; one that was stopped holds it for ever.
-const LOCK_PATIENCE_MS: u32 = 100;
+/// Each further round means that somebody rotated between our opening and our lock. Of eight writers with files of one batch
+/// each round serves one.
+const ROUNDS: u32 = 1000;
 
 /// What became of a batch.
 #[derive(Clone, Copy, Default)]
@@ -24,87 +27,101 @@ pub struct Appended {
     /// At least once.
     pub rotated: bool,
     /// The file is past its size and could not be rotated.
-    pub unrotated: Option<Errno>,
+    pub unrotated: Option<Refusal>,
+    /// What the path names could not be used, and the file that was open before was written on.
+    pub refused: Option<Refusal>,
 }
 
 /// A log and its backups.
 pub struct LogFile {
-    directory: OwnedFd,
-    name: FileName,
+    place: Place,
     /// `None` in a standby (an old log must not stay open behind everyone's back), and where there was no room to make it.
     file: Option<OwnedFd>,
     /// See [`Self::hold_next_removed`].
     next_removed: Option<OwnedFd>,
     identity: FileId,
-    mode_and_owner: (RawMode, u32, u32),
+    /// Of the file that was open last.
+    access: Access,
     max_size: u64,
     backups: u32,
     /// Where our own last write ended: a file of another size was written by somebody else since.
     end: u64,
-    lock_given_up: bool,
+    lock: LogLock,
 }
 
 impl LogFile {
-    /// The log `name` in `directory`, which is yet to be opened; `None` where the name is longer than a file's can be.
-    pub fn new(directory: OwnedFd, name: &[u8], max_size: u64, backups: u32) -> Option<Self> {
-        Some(Self {
-            directory,
-            name: FileName::new(name)?,
+    /// Opens the log at `path`; makes its directories and the file where they are missing. A link is resolved now, and no
+    /// more. Where there is no room to make the file, that is tried again with each batch.
+    ///
+    /// # Errors
+    /// What is not a regular file, or may have been planted by somebody else, itself or its backups; what the kernel says.
+    pub fn open(path: &[u8], max_size: u64, backups: u32) -> Result<Self, Refusal> {
+        let place = resolve(CWD, path, true)?;
+        let longest = if backups == 0 { place.name.count_bytes() } else { place.name.numbered(backups).count_bytes() };
+        if longest > NAME_MAX {
+            return Err(Refusal::LongName(longest));
+        }
+        let mut log = Self {
+            place,
             file: None,
             next_removed: None,
             identity: FileId::default(),
-            mode_and_owner: (0, 0, 0),
+            access: Access::default(),
             max_size,
             backups,
             end: u64::MAX,
-            lock_given_up: false,
-        })
-    }
-
-    /// Opens the file, and makes it where it is missing.
-    ///
-    /// # Errors
-    /// As open(2); `EINVAL` for what is not a regular file.
-    pub fn open(&mut self) -> Result<(), Errno> {
-        let file = rustix::fs::openat(
-            &self.directory,
-            &*self.name,
-            open_flags() | OFlags::NOFOLLOW | OFlags::CREATE,
-            Mode::from_raw_mode(0o666),
-        )?;
-        self.adopt(file)
+            lock: LogLock::default(),
+        };
+        log.refuse_planted_backups()?;
+        match log.open_in_place(true) {
+            Ok(()) | Err(Refusal::Os(Errno::NOSPC | Errno::DQUOT)) => Ok(log),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     pub(crate) fn directory(&self) -> &OwnedFd {
-        &self.directory
+        &self.place.directory
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        self.place.name.to_bytes()
     }
 
     pub(crate) fn descriptors(&self) -> [Option<&OwnedFd>; 2] {
-        [Some(&self.directory), self.file.as_ref()]
+        [Some(&self.place.directory), self.file.as_ref()]
     }
 
     /// Closes the file; the next append opens it anew by its path.
     pub(crate) fn release(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            self.access.read(&file);
+        }
         self.next_removed = None;
     }
 
     /// In a standby: opens the file that the next rotation will remove, and closes the one before. A file is freed by who
     /// closes it last, and to free 5 MB takes ext4 some milliseconds, which the console would have to wait for.
     pub(crate) fn hold_next_removed(&mut self) {
-        let numbered;
-        let name = if self.backups == 0 {
-            &self.name
-        } else {
-            numbered = self.name.numbered(self.backups);
-            &numbered
-        };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
-        self.next_removed = rustix::fs::openat(&self.directory, &**name, flags, Mode::empty()).ok();
+        self.next_removed = self.open_backup(self.backups);
     }
 
     pub(crate) fn holds_next_removed(&self) -> bool {
         self.next_removed.is_some()
+    }
+
+    /// Whether that regular file is the log, or one of its backups.
+    pub fn is_at(&self, file: FileId) -> bool {
+        let Place { directory, name } = &self.place;
+        let id = |name: &FileName| {
+            statat(directory, &**name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| FileId::from(&stat))
+        };
+        let backups = (1..=self.backups).map_while(|number| id(&name.numbered(number)));
+        id(name).into_iter().chain(backups).any(|id| id == file)
+    }
+
+    /// The same of what is open there.
+    pub(crate) fn is_open_as(&self, descriptor: &OwnedFd) -> bool {
+        fstat(descriptor).is_ok_and(|stat| file_kind(&stat).is_none() && self.is_at(FileId::from(&stat)))
     }
 
     /// Appends whole lines, rotating wherever the next one would pass the limit.
@@ -112,17 +129,18 @@ impl LogFile {
         let mut result = Appended::default();
         let mut rest = lines;
         while !rest.is_empty() && result.lost.is_none() {
-            let (locked, size) = match self.lock_current_file() {
+            let (locked, size) = match self.lock_current_file(&mut result.refused) {
                 Ok(found) => found,
                 Err(error) => {
                     result.lost = Some((rest.len(), error));
                     break;
                 }
             };
-            let size = self.complete_torn_line(size);
+            // A peer that writes this moment completes its line itself.
+            let size = if locked == Locked::No { size } else { self.complete_torn_line(size) };
             let mut fitting = self.fitting(rest, size);
             if fitting == 0 {
-                if locked && result.unrotated.is_none() {
+                if locked == Locked::Yes && result.unrotated.is_none() {
                     match self.rotate() {
                         Ok(()) => {
                             result.rotated = true;
@@ -158,10 +176,9 @@ impl LogFile {
         let mut room = [0; 16 * 1024];
         // A long line's start has its stamp, which is enough.
         let line = line.get(..room.len() / 2).unwrap_or(line);
-        [&*self.name, &*self.name.numbered(1)].into_iter().any(|name| {
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
-            let Ok(file) = rustix::fs::openat(&self.directory, name, flags, Mode::empty()) else { return false };
-            let size = rustix::fs::fstat(&file).map_or(0, |stat| stat.st_size as u64);
+        [0, 1].into_iter().any(|number| {
+            let Some(file) = self.open_backup(number) else { return false };
+            let size = fstat(&file).map_or(0, |stat| stat.st_size as u64);
             let mut at = size.saturating_sub(SEARCHED);
             while let Ok(count) = rustix::io::pread(&file, &mut room, at) {
                 if memchr::memmem::find(room.get(..count).unwrap_or_default(), line).is_some() {
@@ -174,6 +191,18 @@ impl LogFile {
             }
             false
         })
+    }
+
+    /// The backup of that number, 0 for the log itself, to be read.
+    fn open_backup(&self, number: u32) -> Option<OwnedFd> {
+        let numbered;
+        let name = if number == 0 {
+            &self.place.name
+        } else {
+            numbered = self.place.name.numbered(number);
+            &numbered
+        };
+        openat(&self.place.directory, &**name, OFlags::RDONLY | COMMON_FLAGS, Mode::empty()).ok()
     }
 
     /// A file that somebody else left in the middle of a line gets its newline. Returns the size after that.
@@ -200,137 +229,155 @@ impl LogFile {
         }
     }
 
-    /// Locks the file that the path names now; says whether the lock was had, and the file's size.
-    fn lock_current_file(&mut self) -> Result<(bool, u64), Errno> {
-        // Each further round means that somebody rotated between our opening and our lock.
-        for _ in 0..16 {
-            let Some(file) = &self.file else {
-                self.reopen()?;
-                continue;
-            };
-            let locked = lock(file, &mut self.lock_given_up);
-            match rustix::fs::statat(&self.directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if FileId::from(&stat) == self.identity => return Ok((locked, stat.st_size as u64)),
-                _ if self.reopen().is_ok() => {}
-                _ => break,
+    /// Locks the file that the path names now; says what became of the lock, and the file's size.
+    fn lock_current_file(&mut self, refused: &mut Option<Refusal>) -> Result<(Locked, u64), Errno> {
+        for _ in 0..ROUNDS {
+            let refusal;
+            if let Some(file) = &self.file {
+                let size = fstat(file).map_or(u64::MAX, |stat| stat.st_size as u64);
+                let locked = self.lock.take(file, self.end != u64::MAX && self.end != size);
+                match statat(&self.place.directory, &*self.place.name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if FileId::from(&stat) == self.identity => return Ok((locked, stat.st_size as u64)),
+                    _ => refusal = self.reopen().err(),
+                }
+            } else {
+                refusal = self.reopen().err();
+            }
+            match refusal {
+                // Rotated again, between two steps of ours.
+                None | Some(Refusal::Os(Errno::NOENT)) => {}
+                Some(refusal) => {
+                    *refused = Some(refusal);
+                    break;
+                }
             }
         }
-        // The directory is gone or closed to us: carry on in the file that is open.
-        let file = self.file.as_ref().ok_or(Errno::NOENT)?;
-        let stat = rustix::fs::fstat(file)?;
+        // The directory is gone or closed to us, or there is no room for a further file: carry on in the one that is open.
+        let file = self.file.as_ref().ok_or(match refused {
+            Some(Refusal::Os(error)) => *error,
+            _ => Errno::NOENT,
+        })?;
+        let stat = fstat(file)?;
         let size = stat.st_size as u64;
         // It has no name left by which anybody could read it, only the disk's room: that much of it, and no more.
         let starts_over = stat.st_nlink == 0 && size >= self.max_size && rustix::fs::ftruncate(file, 0).is_ok();
-        Ok((false, if starts_over { 0 } else { size }))
+        Ok((Locked::No, if starts_over { 0 } else { size }))
     }
 
-    fn reopen(&mut self) -> Result<(), Errno> {
-        let open = |extra| {
-            rustix::fs::openat(
-                &self.directory,
-                &*self.name,
-                open_flags() | OFlags::NOFOLLOW | extra,
-                Mode::from_raw_mode(0o666),
-            )
-        };
-        let file = match open(OFlags::CREATE | OFlags::EXCL) {
-            Ok(file) => {
-                let (mode, uid, gid) = self.mode_and_owner;
-                let owner = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-                // Best effort: only root gives files away. Owner first, for chown clears the setuid bits.
-                let _ = rustix::fs::fchown(&file, Some(owner.0), Some(owner.1));
-                let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(mode));
-                file
-            }
-            Err(Errno::EXIST) => open(OFlags::empty())?,
-            Err(error) => return Err(error),
-        };
-        self.adopt(file)
-    }
-
-    fn adopt(&mut self, file: OwnedFd) -> Result<(), Errno> {
-        let stat = rustix::fs::fstat(&file)?;
-        if file_type(&stat) != FileType::RegularFile {
-            return Err(Errno::INVAL);
+    /// Opens what the path names now, and makes it where it is missing, for whom the file before it was.
+    fn reopen(&mut self) -> Result<(), Refusal> {
+        if let Some(file) = &self.file {
+            self.access.read(file);
+        } else if let Some(file) = self.open_backup(1).filter(|file| self.check(file).is_ok()) {
+            self.access.read(&file);
         }
-        self.identity = FileId::from(&stat);
-        self.mode_and_owner = (raw_mode(&stat) & 0o7777, stat.st_uid, stat.st_gid);
+        let place = match self.open_in_place(false) {
+            // Moved elsewhere, and a link left in its place.
+            Err(Refusal::NotRegular("a symbolic link")) => resolve(&self.place.directory, self.name(), false)?,
+            Err(Refusal::Os(Errno::NOENT)) if fstat(&self.place.directory)?.st_nlink == 0 => {
+                self.place_of_same_path()?
+            }
+            result => return result,
+        };
+        let before = mem::replace(&mut self.place, place);
+        let result = self.open_in_place(false);
+        if result.is_err() {
+            self.place = before;
+        }
+        result
+    }
+
+    /// The directory was removed: another one of the same path, or a link to where it was moved.
+    fn place_of_same_path(&self) -> Result<Place, Refusal> {
+        let mut room = [0; PATH_MAX];
+        let length = sys::removed_path(&self.place.directory, &mut room).ok_or(Refusal::DirectoryRemoved)?.len();
+        let mut path = Buffer::new(&mut room);
+        path.advance(length);
+        path.push(b'/');
+        path.extend(self.name());
+        resolve(CWD, &path, false).map_err(|_| Refusal::DirectoryRemoved)
+    }
+
+    /// Opens the file of that name, and makes it where it is missing: the first one with the mode that the umask leaves, as
+    /// `>>` does, a later one private until it is given the access of the one before.
+    fn open_in_place(&mut self, is_first: bool) -> Result<(), Refusal> {
+        let Place { directory, name } = &self.place;
+        let open = |flags, mode| {
+            let flags = OFlags::RDWR | OFlags::APPEND | COMMON_FLAGS | flags;
+            openat(directory, &**name, flags, Mode::from_raw_mode(mode))
+        };
+        let file = match statat(directory, &**name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| file_kind(&stat)) {
+            Ok(Some(kind)) => return Err(Refusal::NotRegular(kind)),
+            _ if is_first => open(OFlags::CREATE, 0o666)?,
+            Ok(None) => open(OFlags::empty(), 0)?,
+            Err(_) => match open(OFlags::CREATE | OFlags::EXCL, 0o600) {
+                Ok(file) => {
+                    self.access.give(&file);
+                    file
+                }
+                // A peer was first.
+                Err(Errno::EXIST) => open(OFlags::empty(), 0)?,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.identity = self.check(&file)?;
         // Not known to end with a newline.
         self.end = u64::MAX;
         self.file = Some(file);
         Ok(())
     }
 
+    /// Refuses what may not be written to; which file it is.
+    fn check(&self, file: &OwnedFd) -> Result<FileId, Refusal> {
+        let stat = fstat(file)?;
+        match file_kind(&stat).map(Refusal::NotRegular).or(planted(&stat, &fstat(&self.place.directory)?)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(FileId::from(&stat)),
+        }
+    }
+
+    /// They would be moved and removed in the name of whoever runs the job.
+    fn refuse_planted_backups(&self) -> Result<(), Refusal> {
+        let Place { directory, name } = &self.place;
+        let directory_stat = fstat(directory)?;
+        if !is_for_all(&directory_stat) {
+            return Ok(());
+        }
+        let is_planted = |number: &u32| {
+            statat(directory, &*name.numbered(*number), AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| planted(&stat, &directory_stat).is_some())
+        };
+        (1..=self.backups).find(is_planted).map_or(Ok(()), |number| Err(Refusal::PlantedBackup(number)))
+    }
+
     /// Moves the log out of the way. From the lowest free number down, each step one atomic rename: a rotation that
     /// was interrupted anywhere leaves a gap, which the next one closes, and costs no backup.
-    fn rotate(&self) -> Result<(), Errno> {
-        let Self { directory, name, backups, .. } = self;
-        if *backups == 0 {
-            return rustix::fs::unlinkat(directory, &**name, AtFlags::empty());
+    fn rotate(&mut self) -> Result<(), Refusal> {
+        let Place { directory, name } = &self.place;
+        if self.backups == 0 {
+            return Ok(unlinkat(directory, &**name, AtFlags::empty())?);
         }
-        let is_free = |number: &u32| {
-            let stat = rustix::fs::statat(directory, &*name.numbered(*number), AtFlags::SYMLINK_NOFOLLOW);
-            stat.is_err_and(|error| error == Errno::NOENT)
-        };
-        let free = (1..=*backups).find(is_free).unwrap_or(*backups);
+        let free =
+            (1..=self.backups).find(|number| self.place.is_free(&name.numbered(*number))).unwrap_or(self.backups);
         for number in (1..free).rev() {
-            rustix::fs::renameat(directory, &*name.numbered(number), directory, &*name.numbered(number + 1))?;
+            renameat(directory, &*name.numbered(number), directory, &*name.numbered(number + 1))?;
         }
-        rustix::fs::renameat(directory, &**name, directory, &*name.numbered(1))
+        let first = name.numbered(1);
+        renameat(directory, &**name, directory, &*first)?;
+        let result = self.reopen();
+        if result.is_err() {
+            // No room for a further file, perhaps: better one that is too long than a log that is not there.
+            let Place { directory, name } = &self.place;
+            if self.place.is_free(name) {
+                let _ = renameat(directory, &*first, directory, &**name);
+            }
+        }
+        result
     }
 }
 
 /// `O_NONBLOCK` so that nothing put in the file's place can make the opening hang.
-fn open_flags() -> OFlags {
-    OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY
-}
-
-#[allow(clippy::unnecessary_cast, reason = "other systems have other widths")]
-fn raw_mode(stat: &Stat) -> RawMode {
-    stat.st_mode as RawMode
-}
-
-/// What kind of file that is.
-pub fn file_type(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(raw_mode(stat))
-}
-
-/// What a thing that is not a regular file is.
-pub fn file_kind(stat: &Stat) -> Option<&'static str> {
-    match file_type(stat) {
-        FileType::RegularFile => None,
-        FileType::Directory => Some("a directory"),
-        FileType::Symlink => Some("a symbolic link"),
-        FileType::Fifo => Some("a FIFO"),
-        FileType::Socket => Some("a socket"),
-        FileType::CharacterDevice => Some("a character device"),
-        FileType::BlockDevice => Some("a block device"),
-        FileType::Unknown => Some("of an unknown kind"),
-    }
-}
-
-fn lock(file: &OwnedFd, given_up: &mut bool) -> bool {
-    for waited in 0..=LOCK_PATIENCE_MS {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                *given_up = false;
-                return true;
-            }
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) => {
-                // Waited for once, not once a batch: the job must not crawl behind a stopped peer.
-                if *given_up || waited == LOCK_PATIENCE_MS {
-                    *given_up = true;
-                    return false;
-                }
-                sys::sleep(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
-            }
-            // A file system without flock: nobody else can hold it either.
-            Err(_) => return true,
-        }
-    }
-    false
-}
+const COMMON_FLAGS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
 
 fn ends_with_newline(file: &OwnedFd, size: u64) -> bool {
     let mut last = [0];
@@ -338,7 +385,7 @@ fn ends_with_newline(file: &OwnedFd, size: u64) -> bool {
 }
 
 /// Writes it all, or says how much was written before which error.
-pub(crate) fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), (usize, Errno)> {
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), (usize, Errno)> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         match rustix::io::write(file, rest) {
@@ -351,41 +398,6 @@ pub(crate) fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), (usize, Errn
     Ok(())
 }
 
-/// The longest name that a file can have (`NAME_MAX` of limits.h, everywhere).
-pub const NAME_MAX: usize = 255;
-
-/// A file's name, ended by a NUL.
-struct FileName([u8; NAME_MAX + ".4294967295\0".len()]);
-
-impl FileName {
-    /// `None` where it is too long, or has a NUL in it.
-    fn new(name: &[u8]) -> Option<Self> {
-        if name.len() > NAME_MAX || name.contains(&0) {
-            return None;
-        }
-        let mut bytes = [0; _];
-        Buffer::new(&mut bytes).extend(name);
-        Some(Self(bytes))
-    }
-
-    /// `LOG.7`.
-    fn numbered(&self, number: u32) -> Self {
-        let mut bytes = [0; _];
-        let mut name = Buffer::new(&mut bytes);
-        name.extend(self.to_bytes());
-        let _ = write!(name, ".{number}");
-        Self(bytes)
-    }
-}
-
-impl Deref for FileName {
-    type Target = CStr;
-
-    fn deref(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,12 +407,7 @@ mod tests {
 
     /// The log of that path, opened.
     fn open(path: &Path, max_size: u64, backups: u32) -> LogFile {
-        let (parent, name) = (path.parent().unwrap(), path.file_name().unwrap());
-        fs::create_dir_all(parent).unwrap();
-        let directory = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let mut log = LogFile::new(directory, name.as_bytes(), max_size, backups).unwrap();
-        log.open().unwrap();
-        log
+        LogFile::open(path.as_os_str().as_bytes(), max_size, backups).unwrap()
     }
 
     fn numbered_line(number: usize) -> String {
@@ -576,6 +583,42 @@ mod tests {
         log.append(b"line one\nline two\n");
         let file = fs::metadata(&path).unwrap();
         assert_eq!((file.permissions().mode() & 0o777, file.uid(), file.len()), (0o640, owner, 9));
+    }
+
+    /// Of a file with an access control list the mode says what it allows at most, not what the group has.
+    #[cfg(all(target_os = "linux", not(guard_portable)))]
+    #[test]
+    fn a_new_file_takes_over_the_access_control_list() {
+        use std::os::unix::fs::MetadataExt;
+        /// Version 2, then tag, rights and whose they are (`linux/posix_acl_xattr.h`).
+        fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+            let entry = |(tag, rights, id): &(u16, u16, u32)| {
+                [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+            };
+            [2_u32.to_le_bytes().to_vec(), entries.iter().flat_map(entry).collect()].concat()
+        }
+        let nobody = u32::MAX;
+        let acl = list(&[(1, 6, nobody), (2, 4, 12_345), (4, 0, nobody), (0x10, 4, nobody), (0x20, 0, nobody)]);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut log = open(&path, 10, 5);
+        let name = "system.posix_acl_access";
+        if rustix::fs::setxattr(&path, name, &acl, rustix::fs::XattrFlags::empty()).is_err() {
+            return println!("not shown: a file system without access control lists");
+        }
+        log.append(b"line one\nline two\n");
+        let mut found = [0; 256];
+        let length = rustix::fs::getxattr(&path, name, &mut found[..]).unwrap();
+        assert_eq!(found[..length], acl);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        // It was taken away, and its directory gives one to every new file.
+        rustix::fs::removexattr(&path, name).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+        let default = "system.posix_acl_default";
+        rustix::fs::setxattr(directory.path(), default, &acl, rustix::fs::XattrFlags::empty()).unwrap();
+        log.append(b"line one\n");
+        assert_eq!(rustix::fs::getxattr(&path, name, &mut found[..]), Err(Errno::NODATA));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
     }
 
     #[test]

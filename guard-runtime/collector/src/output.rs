@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::buffer::Buffer;
 use crate::console::{self, Console};
+use crate::file_name::NAME_MAX;
 use crate::lines::{Batch, CONTINUATION, LineShaper, PREFIX, record_line};
 use crate::log_file::LogFile;
 use crate::protocol::Severity;
@@ -31,12 +32,21 @@ pub struct Output {
     consoles: PerStdio<Console>,
     /// Standard output and standard error lead to the same place: one console serves both, in exact order.
     one_console: bool,
+    /// Consoles whose bytes another run writes into this log.
+    logged_outside: PerStdio<bool>,
     /// Bytes that the log could not take, and the last reason.
     missing: Option<(u64, Errno)>,
-    told_unrotated: bool,
-    told_no_room: bool,
+    told: Told,
     rotated: bool,
     ends_family: bool,
+}
+
+/// What the log says once, not with each batch.
+#[derive(Default)]
+struct Told {
+    unrotated: bool,
+    refused: bool,
+    no_room: bool,
 }
 
 impl Output {
@@ -52,23 +62,48 @@ impl Output {
         hold_console: bool,
         lend: &mut impl FnMut(usize) -> &'static mut [u8],
     ) -> Result<Self, Errno> {
+        let PerStdio { mut out, mut err } = consoles;
+        let mut is_log = false;
+        for console in [&mut out, &mut err] {
+            if console.as_ref().is_some_and(|console| log.is_open_as(console)) {
+                (*console, is_log) = (None, true);
+            }
+        }
         let hold_in = |is_used: bool| Some(log.directory()).filter(|_| hold_console && is_used);
         let consoles = PerStdio {
-            out: Console::new(consoles.out, lend(console::CAPACITY), hold_in(true))?,
-            err: Console::new(consoles.err, lend(console::CAPACITY), hold_in(!one_console))?,
+            out: Console::new(out, lend(console::CAPACITY), hold_in(true))?,
+            err: Console::new(err, lend(console::CAPACITY), hold_in(!one_console))?,
         };
-        Ok(Self {
+        let mut output = Self {
             log,
             batch: Batch::new(lend(BATCH_CAPACITY)),
             stamper: Stamper::default(),
             consoles,
             one_console,
+            logged_outside: PerStdio::default(),
             missing: None,
-            told_unrotated: false,
-            told_no_room: false,
+            told: Told::default(),
             rotated: false,
             ends_family: false,
-        })
+        };
+        if is_log {
+            output
+                .note(Severity::Info, format_args!("the console leads to this log: what is printed stands here alone"));
+        }
+        Ok(output)
+    }
+
+    /// Leaves to the run that this one is a child of what goes to these consoles: it writes that into the same log.
+    pub fn leave_to_outer_run(&mut self, consoles: PerStdio<bool>) {
+        self.logged_outside = consoles;
+        if consoles.out || consoles.err {
+            let text = "the console leads to another run with this log, which has there what is printed to it";
+            self.note(Severity::Info, format_args!("{text}"));
+        }
+    }
+
+    pub(crate) fn is_logged_outside(&self, stream: Stdio) -> bool {
+        *self.logged_outside.get(self.console_of(stream))
     }
 
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
@@ -217,6 +252,9 @@ impl Output {
                 let mut push = |bytes| target.push(bytes, self.log.directory());
                 let text = line.strip_suffix(b"\n").unwrap_or(line);
                 let result = push(front).and_then(|()| push(text)).and_then(|()| push(b"\n"));
+                if self.is_logged_outside(Stdio::Err) {
+                    self.batch.truncate(start);
+                }
                 self.check_console(result);
             }
             (rest, first) = (behind, false);
@@ -300,11 +338,21 @@ impl Output {
             let before = self.missing.map_or(0, |(before, _)| before);
             self.missing = Some((before + bytes as u64, error));
         }
-        if let Some(error) = appended.unrotated
-            && !mem::replace(&mut self.told_unrotated, true)
+        if let Some(refusal) = appended.unrotated
+            && !mem::replace(&mut self.told.unrotated, true)
         {
-            let error = error.raw_os_error();
-            let text = format_args!("the log cannot be rotated (os error {error}); it will exceed max_size");
+            let text = format_args!("the log cannot be rotated ({refusal}); it will exceed max_size");
+            self.note_at(Severity::Warn, text, LATEST);
+        }
+        let was_told = mem::replace(&mut self.told.refused, appended.refused.is_some());
+        if let (Some(refusal), false) = (appended.refused, was_told) {
+            let mut room = [0; NAME_MAX];
+            let mut name = Buffer::new(&mut room);
+            name.extend(self.log.name());
+            let text = format_args!(
+                "the log cannot be opened again ({refusal}): {}; the file that was is written on",
+                name.escape_ascii()
+            );
             self.note_at(Severity::Warn, text, LATEST);
         }
     }
@@ -325,9 +373,17 @@ impl Output {
     }
 
     fn check_console(&mut self, result: Result<(), Errno>) {
+        let shortage = self.consoles.iter_mut().find_map(Console::take_shortage);
+        if let Some(error) = shortage {
+            let error = error.raw_os_error();
+            let text =
+                format_args!("the console has no room (os error {error}): what is missing there stands here alone");
+            self.make_space();
+            self.note_at(Severity::Warn, text, LATEST);
+        }
         let trouble = [&mut self.consoles.out, &mut self.consoles.err].map(Console::take_trouble);
         if let [Some(error), _] | [_, Some(error)] = trouble
-            && !mem::replace(&mut self.told_no_room, true)
+            && !mem::replace(&mut self.told.no_room, true)
         {
             let error = error.raw_os_error();
             let text = format_args!("there is no file to hold what the console is not to have yet (os error {error})");

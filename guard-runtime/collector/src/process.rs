@@ -2,7 +2,7 @@
 
 use rustix::fd::RawFd;
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 pub(crate) use crate::sys::Parent;
 use crate::sys::{self, exit};
@@ -22,6 +22,19 @@ pub unsafe fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     sys::fork(parent)
 }
 
+/// Lets go of what of the run's surroundings would be in its way, or in ours: the directory that it was started in, which may
+/// be unmounted; limits on its processor time and on the size of its files, as far as they may be raised.
+pub(crate) fn leave_surroundings() {
+    let _ = rustix::process::chdir(c"/");
+    for resource in [Resource::Cpu, Resource::Fsize] {
+        let none = Rlimit { current: None, maximum: None };
+        if setrlimit(resource, none).is_err() {
+            let maximum = getrlimit(resource).maximum;
+            let _ = setrlimit(resource, Rlimit { current: maximum, maximum });
+        }
+    }
+}
+
 /// A panic in a helper would unwind into the code that it was forked from: it ends here instead.
 pub(crate) struct ExitOnDrop;
 
@@ -29,13 +42,6 @@ impl Drop for ExitOnDrop {
     fn drop(&mut self) {
         exit(70);
     }
-}
-
-/// A limit on the job's processor time (`RLIMIT_CPU`) is none on its helpers', where the user may raise it. The signal at the
-/// lower of the two limits is blocked here.
-pub(crate) fn lift_limit_of_processor_time() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let _ = setrlimit(Resource::Cpu, Rlimit { current: None, maximum: None });
 }
 
 /// Closes every descriptor but those in `keep`: a helper that held an inherited pipe open would keep its reader (a CI

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Display};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid};
@@ -11,7 +12,7 @@ use crate::buffer::Buffer;
 use crate::event_loop::Collector;
 use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
-use crate::held_lock::{HeldLock, Record};
+use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::{Journal, OnceLine};
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
@@ -220,7 +221,28 @@ impl Collector {
         if stage == Stage::Idle && is_unexpected && self.has_writers() {
             self.on_stage(Event::LeftSurvivors(survivors));
         }
+        if self.remains_are_over()
+            && let Some(lock) = self.remains.lock.take()
+        {
+            lock.release();
+        }
         self.take_lock();
+    }
+
+    /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
+    /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
+    pub(crate) fn keep_lock_of_living_run(&mut self) {
+        const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        // A process that dies closes its descriptors a moment before it is dead, and then nobody keeps its lock.
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
+            return;
+        }
+        // Where it is not free the run still has it.
+        if let Ok(lock) = HeldLock::try_take(self.remains.limits.lock) {
+            self.remains.lock = Some(lock);
+            self.wants_new_standby = true;
+        }
     }
 
     /// The process ended by `exit` or a return, though without a word to us.
@@ -233,6 +255,12 @@ impl Collector {
     /// The run's process is dead, or has released its lock.
     fn run_is_over(&self) -> bool {
         self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
+    }
+
+    /// The closing line of a run that died stands.
+    pub(crate) fn tell_closed(&self) {
+        let Limits { lock, pid, .. } = self.remains.limits;
+        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
     }
 
     /// Names what is left of a run once its closing line stands.

@@ -32,7 +32,10 @@ pub fn since_boot() -> u64 {
     return monotonic();
 }
 
-/// Formats stamps that never run backwards. Allocates nothing; the calendar is asked once a second.
+/// So many microseconds the stamps may be ahead of the clock, which was set back: further ahead than that they follow it.
+const MOST_AHEAD: u64 = 5_000_000;
+
+/// Formats stamps that do not run backwards, but where the clock did. Allocates nothing; the calendar is asked once a second.
 pub struct Stamper {
     last: u64,
     second: u64,
@@ -49,7 +52,11 @@ impl Default for Stamper {
 impl Stamper {
     /// The time that the stamp of `time` says.
     pub fn next(&self, time: u64) -> u64 {
-        self.last.max(time)
+        if time >= self.last {
+            return time;
+        }
+        let now = now();
+        if self.last > now + MOST_AHEAD { time.max(now) } else { self.last }
     }
 
     /// The stamp of `time` (microseconds since 1970), or of the last one given out where that is later.
@@ -109,6 +116,17 @@ mod tests {
         let passed = monotonic() - first;
         let most = start.elapsed().as_micros() as u64;
         assert!((least.saturating_sub(1)..=most + 1).contains(&passed), "{least} {passed} {most}");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead() {
+        let mut stamper = Stamper::default();
+        let soon = text(now() + 6_000_000);
+        let text = |stamp: &[u8; LENGTH]| String::from_utf8_lossy(stamp).into_owned();
+        assert!(text(stamper.stamp(now() + 60_000_000)) > soon);
+        let after = text(stamper.stamp(0));
+        assert!(after < soon, "{after}");
+        assert_eq!(text(stamper.stamp(0)), after, "and does not run backwards from there");
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl Stream {
                         Some(Step::Frame(record, _)) => now.min(record.time),
                         _ => now,
                     };
-                    output.printed(&mut self.shaper, raw, time);
+                    if !output.is_logged_outside(self.console) {
+                        output.printed(&mut self.shaper, raw, time);
+                    }
                     if !direct {
                         output.show(self.console, raw);
                     }
@@ -192,6 +194,7 @@ impl Stream {
 
     fn process_record(&mut self, record: &Record<'_>, now: u64, output: &mut Output) {
         let Record { severity, console, continuation, more, ends_family, time, text } = *record;
+        output.note_end_of_family(ends_family);
         let mut room = [0; MAX_TEXT];
         let mut restored = Buffer::new(&mut room);
         let text = if self.is_terminal {
@@ -200,7 +203,6 @@ impl Stream {
         } else {
             text
         };
-        output.note_end_of_family(ends_family);
         // A header that was torn may say anything, and a stamp far ahead would stop the clock for all that follow.
         let time = time.min(now);
         if !continuation && !more {

@@ -107,18 +107,22 @@ pub struct Verdict {
     report: Report<'static>,
     scratch: &'static mut [u8],
     on_end: Option<OnEnd>,
+    /// The run before, of which the log says that it ended without a trace.
+    told_lost: Option<i32>,
 }
 
 impl Verdict {
     /// On the run of process `pid`. `scratch` has [`crate::report::ROOM`] bytes where there is a file to write.
+    /// `told_lost` is the run before, if the log says already that it ended without a trace.
     pub fn new(
         pid: Pid,
         memory: &'static mut VerdictMemory,
         report: Report<'static>,
         scratch: &'static mut [u8],
         on_end: Option<OnEnd>,
+        told_lost: Option<i32>,
     ) -> Self {
-        Self { pid, memory, report, scratch, on_end }
+        Self { pid, memory, report, scratch, on_end, told_lost }
     }
 
     /// Descriptors that were made before the fork.
@@ -137,7 +141,8 @@ impl Verdict {
                 output.note(Severity::Warn, format_args!("{trouble}"));
             });
             self.memory.carried = carried;
-            if let Some(lost) = lost {
+            // The run has said so already, if the lock's record told it; that may lie where nothing survives a restart.
+            if let Some(lost) = lost.filter(|lost| Some(lost.pid) != self.told_lost) {
                 let text = format_args!("run of pid {}, started {}, ended without a trace", lost.pid, lost.started);
                 output.note(Severity::Error, text);
             }

@@ -207,6 +207,18 @@ impl ClusterLock {
     }
 }
 
+impl ClusterLock {
+    /// As the process ends by exit(3), perhaps in a signal handler: the server sees the end of the connection. Takes and frees
+    /// no memory.
+    pub(crate) fn release_at_exit(&self) {
+        if self.pid == std::process::id() {
+            self.returned();
+            self.watch.state.store(RELEASED, Ordering::Release);
+            cut(&self.watch.socket);
+        }
+    }
+}
+
 impl Drop for ClusterLock {
     fn drop(&mut self) {
         if self.pid != std::process::id() {

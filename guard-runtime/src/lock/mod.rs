@@ -12,6 +12,8 @@ mod kill_timer;
 #[cfg(feature = "postgres")]
 mod postgres;
 
+mod predecessor;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -20,10 +22,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use fs2::FileExt;
+use rustix::fs::Stat;
 use rustix::io::Errno;
+use rustix::process::Pid;
 
-use guard_collector::{FileId, Stamper, file_kind, now, since_boot, without_size_signal};
+use guard_collector::{FileId, Refusal, Stamper, file_kind, now, planted, since_boot, without_size_signal};
 
+pub(crate) use self::predecessor::Predecessor;
+use self::predecessor::helpers_line;
 use crate::descriptor::{Descriptor, above_standard};
 use crate::fork;
 
@@ -68,6 +74,8 @@ const RECORD_LIMIT: u64 = 4096;
 pub struct PipelineLock {
     file: Descriptor,
     path: PathBuf,
+    /// Of a run that died with its helpers.
+    predecessor: Option<Predecessor>,
     /// A forked child has a copy of this value, but the lock is not its own.
     pid: u32,
 }
@@ -230,9 +238,10 @@ impl PipelineLock {
                 }
             }
             if still_names(path, &file).map_err(unusable("cannot look at"))? {
+                let predecessor = predecessor::without_a_trace(&mut file);
                 write_record(&file).map_err(unusable("cannot write to"))?;
                 let (file, path) = (Descriptor::not_for_children(file.into()), path.to_path_buf());
-                return Ok(Self { file, path, pid: std::process::id() });
+                return Ok(Self { file, path, predecessor, pid: std::process::id() });
             }
         }
         Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
@@ -284,15 +293,22 @@ impl PipelineLock {
         let _ = rustix::fs::ftruncate(&self.file, length);
     }
 
-    /// The lock file, as it was given.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The run that held the lock before, where it and its helpers ended without a trace.
+    pub(crate) fn predecessor(&self) -> Option<&Predecessor> {
+        self.predecessor.as_ref()
     }
-}
 
-impl Drop for PipelineLock {
+    /// A run has helpers: should it die, they write how, and say in the record that they have.
+    pub(crate) fn tell_helpers(&self, first: Pid) {
+        let length = rustix::fs::fstat(&self.file).map_or(0, |stat| stat.st_size as u64);
+        // Where there was no room for a record, there is none for this.
+        if length > 0 {
+            let _ = rustix::io::pwrite(&self.file, helpers_line(first).as_bytes(), length);
+        }
+    }
+
     /// Empties the record and unlocks, in the process that took the lock; does nothing in a forked child.
-    fn drop(&mut self) {
+    pub(crate) fn release(&self) {
         // Neither a forked child's copy nor, after a closefrom(3), somebody else's file.
         if self.pid == std::process::id() && self.file.is_ours() {
             // The record of one who no longer holds the lock must not be taken for the next holder's.
@@ -300,6 +316,17 @@ impl Drop for PipelineLock {
             // Explicitly: a child caught between fork and exec has a copy of the descriptor for a moment.
             let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
         }
+    }
+
+    /// The lock file, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PipelineLock {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -325,12 +352,9 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) => return Err(described(error)),
     };
     let stat = rustix::fs::fstat(&file)?;
-    match file_kind(&stat) {
-        None if is_planted(path, stat.st_uid)? => {
-            Err(io::Error::other("belongs to another user, in a directory where anybody may put files"))
-        }
+    match refusal(path, &stat)? {
         None => Ok(above_standard(file.into())?.into()),
-        Some(kind) => Err(io::Error::other(format!("is {kind}, not a regular file"))),
+        Some(refusal) => Err(io::Error::other(refusal.to_string())),
     }
 }
 
@@ -367,16 +391,10 @@ pub(crate) fn common_record() -> String {
     )
 }
 
-/// What `fs.protected_regular` (proc(5)) refuses where it is switched on: a file that somebody else may have put into a
-/// sticky directory, such as /tmp, for us to write into.
-pub(crate) fn is_planted(path: &Path, owner: u32) -> io::Result<bool> {
-    if owner == rustix::process::geteuid().as_raw() {
-        return Ok(false);
-    }
+/// Why the file at that path is not to be written: its kind, or somebody else may have put it there for us.
+pub(crate) fn refusal(path: &Path, file: &Stat) -> io::Result<Option<Refusal>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = parent.metadata()?;
-    let is_sticky_for_all = directory.mode() & 0o1002 == 0o1002;
-    Ok(is_sticky_for_all && owner != directory.uid())
+    Ok(file_kind(file).map(Refusal::NotRegular).or(planted(file, &rustix::fs::stat(parent)?)))
 }
 
 /// Whether the lock was had. Every error but contention is one.

@@ -107,6 +107,7 @@ pub(crate) fn daemonize() {
     println!("before");
     // SAFETY: the process has one thread.
     assert_eq!(unsafe { libc::daemon(1, 1) }, 0);
+    crate::allocator::allow_this_process();
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG)]

@@ -77,7 +77,7 @@ modes! {
         segfault(u64), two_exits,
     }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
-    verdict { end_quiet(String), end_told(String), flood_then_wait(u64), quiet_flood(u64) }
+    verdict { end_quiet(String), end_told(String), flood_then_wait(u64), hold_with_status, quiet_flood(u64) }
 }
 
 fn argument<T: FromStr + Default>() -> T {

@@ -67,6 +67,12 @@ pub(crate) fn quiet_flood(lines: u64) -> Result<(), String> {
     Err("disk on fire".into())
 }
 
+#[locked_pipeline(lock = LOCK, log = LOG, status = "${SUBJECT_DIR}/status.json")]
+pub(crate) fn hold_with_status() {
+    println!("held");
+    wait_for_stdin();
+}
+
 fn end(how: &str) -> Result<(), String> {
     match how {
         "well" => return Ok(()),
@@ -79,6 +85,8 @@ fn end(how: &str) -> Result<(), String> {
         "segfault" => unsafe { std::ptr::null_mut::<u8>().write_volatile(1) },
         // SAFETY: ends the process.
         "leave_3" => unsafe { libc::_exit(3) },
+        // SAFETY: a signal to this process.
+        "sigkill_self" => drop(unsafe { libc::kill(libc::getpid(), libc::SIGKILL) }),
         // SAFETY: ends the process.
         "leave_0" => unsafe { libc::_exit(0) },
         "memory" => loop {

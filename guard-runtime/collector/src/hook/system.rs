@@ -1,6 +1,6 @@
 //! The system calls of a hook's start, made without the C library where that may bind a symbol late.
 
-use core::ffi::{CStr, c_char, c_int, c_ulong};
+use core::ffi::{CStr, c_char, c_int};
 
 use rustix::fd::RawFd;
 use rustix::io::Errno;
@@ -27,7 +27,7 @@ fn last_error() -> Errno {
 /// As fork(2): `None` in the child. No `pthread_atfork` handler runs.
 #[cfg(target_os = "linux")]
 pub(super) fn fork() -> Result<Option<Pid>, Errno> {
-    let (flags, none) = (libc::SIGCHLD as c_ulong, 0 as c_ulong);
+    let (flags, none) = (libc::SIGCHLD as libc::c_ulong, 0 as libc::c_ulong);
     // The order of the arguments differs by architecture (clone(2)).
     let [first, second] = if cfg!(target_arch = "s390x") { [none, flags] } else { [flags, none] };
     // SAFETY: without CLONE_VM this is fork: the child has its own copy of memory and goes on on its own stack.

@@ -154,11 +154,9 @@ fn close_listed(first: RawFd, last: RawFd) -> Result<(), Errno> {
 /// to it but not open it (su, sudo, cron).
 pub fn opened_anew(place: impl AsFd, flags: OFlags) -> Option<OwnedFd> {
     let place = place.as_fd();
-    let mut room = [0; 40];
-    let mut path = Buffer::new(&mut room);
-    let _ = write!(path, "/proc/self/fd/{}\0", place.as_raw_fd());
-    let path = CStr::from_bytes_until_nul(&path).ok()?;
-    let own = open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let path = link_of(place)?;
+    let own =
+        open(CStr::from_bytes_until_nul(&path).ok()?, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     same_place(place, &own).then_some(own)
 }
 
@@ -236,6 +234,63 @@ pub(crate) fn set_name(name: &CStr) {
 /// Moves bytes from a pipe into another without blocking; returns how many.
 pub(crate) fn splice(from: &OwnedFd, to: &OwnedFd, bytes: usize) -> Result<usize, Errno> {
     rustix::pipe::splice(from, None, to, None, bytes, SpliceFlags::NONBLOCK)
+}
+
+/// Notes in a stream which process group reads it, for whoever inherits its write end. A signal goes there only where somebody
+/// asks for it (fcntl(2), `F_SETOWN`, `O_ASYNC`).
+#[allow(unsafe_code)]
+pub fn set_readers(stream: impl AsFd, group: Pid) {
+    // SAFETY: a number is noted in an open file.
+    unsafe { libc::fcntl(stream.as_fd().as_raw_fd(), libc::F_SETOWN, -group.as_raw_nonzero().get()) };
+}
+
+/// The process group that was noted in it, while it lives.
+#[allow(unsafe_code)]
+pub fn readers(stream: impl AsFd) -> Option<u32> {
+    // SAFETY: a number is asked for.
+    let owner = unsafe { libc::fcntl(stream.as_fd().as_raw_fd(), libc::F_GETOWN) };
+    // -1 is an error, and no group that anybody reads in.
+    (owner < -1).then_some(owner.unsigned_abs())
+}
+
+/// How a directory is opened on the way to another one: without the right to read it.
+pub(crate) const SEARCH: OFlags = OFlags::PATH;
+
+/// The extended attribute that is a file's access control list (acl(5)).
+const ACL: &CStr = c"system.posix_acl_access";
+
+/// Reads the access control list of a file as the kernel has it; its length, 0 where there is none.
+pub(crate) fn read_acl(file: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
+    match rustix::fs::fgetxattr(file, ACL, room) {
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(0),
+        result => result,
+    }
+}
+
+/// Gives a file that access control list, or takes it away.
+pub(crate) fn write_acl(file: &OwnedFd, list: &[u8]) -> Result<(), Errno> {
+    if !list.is_empty() {
+        return rustix::fs::fsetxattr(file, ACL, list, rustix::fs::XattrFlags::empty());
+    }
+    match rustix::fs::fremovexattr(file, ACL) {
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+        result => result,
+    }
+}
+
+/// The last path of an open directory that was removed (proc(5)).
+pub(crate) fn removed_path<'a>(directory: &OwnedFd, room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let link = link_of(directory.as_fd())?;
+    let length =
+        rustix::fs::readlinkat_raw(rustix::fs::CWD, CStr::from_bytes_until_nul(&link).ok()?, &mut *room).ok()?;
+    room.get(..length)?.strip_suffix(b" (deleted)")
+}
+
+/// The path by which /proc names what a descriptor of ours leads to, ended by a NUL.
+fn link_of(place: rustix::fd::BorrowedFd<'_>) -> Option<[u8; 40]> {
+    let mut room = [0; 40];
+    write!(Buffer::new(&mut room), "/proc/self/fd/{}\0", place.as_raw_fd()).ok()?;
+    Some(room)
 }
 
 /// A process sleeps so long.

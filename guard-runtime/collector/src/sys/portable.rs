@@ -111,6 +111,32 @@ pub(crate) fn splice(_: &OwnedFd, _: &OwnedFd, _: usize) -> Result<usize, Errno>
     Err(Errno::NOSYS)
 }
 
+/// A stream cannot say here who reads it.
+pub fn set_readers(_: impl AsFd, _: Pid) {}
+
+/// As above.
+pub fn readers(_: impl AsFd) -> Option<u32> {
+    None
+}
+
+/// How a directory is opened on the way to another one.
+pub(crate) const SEARCH: OFlags = OFlags::RDONLY;
+
+/// Access control lists are not asked for here.
+pub(crate) fn read_acl(_: &OwnedFd, _: &mut [u8]) -> Result<usize, Errno> {
+    Ok(0)
+}
+
+/// As above.
+pub(crate) fn write_acl(_: &OwnedFd, _: &[u8]) -> Result<(), Errno> {
+    Ok(())
+}
+
+/// The path of a directory that was removed cannot be asked here.
+pub(crate) fn removed_path<'a>(_: &OwnedFd, _: &'a mut [u8]) -> Option<&'a [u8]> {
+    None
+}
+
 /// A process sleeps so long.
 pub(crate) fn sleep(time: &rustix::event::Timespec) {
     let none: &mut [PollFd<'_>] = &mut [];

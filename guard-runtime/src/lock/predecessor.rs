@@ -1,0 +1,115 @@
+//! The run that held the lock before, where it died: has anybody written how it ended?
+//!
+//! A run that ends by itself empties the lock's record. The record of one that died stays, with the process group of its
+//! helpers, until the next run; a helper adds a line to it once the closing line stands.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::{RECORD_LIMIT, boot_id, pid_namespace};
+
+/// How long helpers that live are waited for.
+const WAITED_FOR: Duration = Duration::from_secs(1);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// A run that ended without a trace: its helpers ended with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Predecessor {
+    pub(crate) pid: u32,
+    /// RFC 3339.
+    pub(crate) started: String,
+}
+
+/// The line of the record that says that there are helpers, and which.
+pub(crate) fn helpers_line(first: Pid) -> String {
+    format!("helpers={}\n", first.as_raw_nonzero())
+}
+
+/// Reads the record of a file that was just locked. Waits up to 1 s for helpers that live and have yet to say that the
+/// closing line stands.
+pub(super) fn without_a_trace(file: &mut File) -> Option<Predecessor> {
+    let start = Instant::now();
+    loop {
+        let (_, may_be_written) = unfinished(&read(file)?)?;
+        if !may_be_written {
+            // Once more: the last of them may have said it between the two looks.
+            return unfinished(&read(file)?).map(|(predecessor, _)| predecessor);
+        }
+        if start.elapsed() > WAITED_FOR {
+            // Late, not lost.
+            return None;
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+fn read(file: &mut File) -> Option<String> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(RECORD_LIMIT).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// A run whose closing line nobody has said to stand, and whether somebody lives who may write it.
+fn unfinished(record: &str) -> Option<(Predecessor, bool)> {
+    let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let (pid, helpers) = (field("pid")?, Pid::from_raw(field("helpers")?.parse().ok()?)?);
+    let is_here = field("host")? == rustix::system::uname().nodename().to_string_lossy();
+    if !is_here || field("closed") == Some(pid) {
+        return None;
+    }
+    let same_boot = field("boot")? == boot_id();
+    if same_boot && field("pid_namespace")? != pid_namespace() {
+        // Nobody there can be seen.
+        return None;
+    }
+    let lives = || rustix::process::test_kill_process_group(helpers) != Err(Errno::SRCH) && has_living(helpers);
+    Some((Predecessor { pid: pid.parse().ok()?, started: field("started")?.to_owned() }, same_boot && lives()))
+}
+
+/// A process group whose members may all be zombies that nobody has reaped. Where /proc does not tell, one lives.
+fn has_living(group: Pid) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+    let group = group.as_raw_nonzero().to_string();
+    let is_living_member = |entry: std::fs::DirEntry| {
+        let stat = std::fs::read(entry.path().join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat).into_owned();
+        // The name in parentheses may contain anything, parentheses included.
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+        let (state, member_of) = (fields.next()?, fields.nth(1)?);
+        Some(member_of == group && !matches!(state, "Z" | "X"))
+    };
+    processes.flatten().filter_map(is_living_member).any(|lives| lives)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(boot: &str, helpers: u32, more: &str) -> String {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        format!(
+            "pid=7\nstarted=2026\nhost={host}\nboot={boot}\npid_namespace={}\nhelpers={helpers}\n{more}",
+            pid_namespace()
+        )
+    }
+
+    #[test]
+    fn who_is_lost() {
+        let (boot, nobody) = (boot_id(), 4_194_303);
+        let own_group = rustix::process::getpgrp().as_raw_nonzero().get() as u32;
+        let lost = Predecessor { pid: 7, started: "2026".to_owned() };
+        assert_eq!(unfinished(&record(&boot, nobody, "")), Some((lost.clone(), false)));
+        assert_eq!(unfinished(&record("another", own_group, "")), Some((lost.clone(), false)), "power was cut");
+        assert_eq!(unfinished(&record(&boot, own_group, "")), Some((lost.clone(), true)), "its helpers live");
+        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), Some((lost, false)), "another run's");
+        assert_eq!(unfinished(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
+        assert_eq!(unfinished(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
+        assert_eq!(unfinished(&record(&boot, nobody, "").replace("host=", "host=x")), None, "elsewhere");
+        assert_eq!(unfinished(""), None, "released");
+    }
+}

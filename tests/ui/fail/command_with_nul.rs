@@ -1,0 +1,4 @@
+use guard_runtime::locked_pipeline;
+
+#[locked_pipeline(lock = "a.lock", log = "a.log", on_end = "echo \0")]
+fn main() {}
