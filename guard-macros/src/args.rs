@@ -7,7 +7,9 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Expr, ExprLit, Ident, Lit, Path, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token};
+
+use crate::near::nearest;
 
 /// What an argument takes. A constant expression is welcome everywhere but at `crate`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,20 +22,14 @@ pub(crate) enum Kind {
     Integer,
     /// A level's name.
     Level,
-    /// Which streams are captured.
-    Choice,
-    /// When the console gets what is printed.
-    ConsoleMode,
-    /// What becomes of a dead run's processes.
-    Survivors,
+    /// One of a few names, which stand here.
+    Choice(&'static str),
     /// A duration with a unit.
     Duration,
+    /// The template of a connection.
+    Connection,
     /// A shell command.
     Command,
-    /// A template of a URL.
-    Connection,
-    /// What a lost cluster lock does.
-    LockLoss,
     /// `true` or `false`.
     Boolean,
     /// A path of Rust, to the runtime.
@@ -47,13 +43,10 @@ impl Kind {
             Self::Size => "a size, as in \"5MB\", \"512KiB\" or 5_000_000",
             Self::Integer => "a whole number",
             Self::Level => "a level: \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
-            Self::Choice => "\"both\", \"stdout\" or \"none\"",
-            Self::ConsoleMode => "\"always\" or \"on_failure\"",
-            Self::Survivors => "\"hold\", \"kill\" or \"ignore\"",
+            Self::Choice(names) => names,
             Self::Duration => "a duration, as in \"30s\", \"5m\" or \"1h30m\"",
+            Self::Connection => "a connection, as in \"${DATABASE_URL}\"",
             Self::Command => "a shell command, as in \"curl -fsS https://example.org/ping\"",
-            Self::Connection => "a URL, as in \"${DATABASE_URL}\"",
-            Self::LockLoss => "\"stop\" or \"tell\"",
             Self::Boolean => "`true` or `false`",
             Self::Crate => "the path of the runtime, as in ::guard_runtime",
         }
@@ -62,24 +55,16 @@ impl Kind {
     /// Literals of the wrong sort are known here; an expression's type is the compiler's to check.
     fn takes(self, literal: &Lit) -> bool {
         match self {
-            Self::Template
-            | Self::Level
-            | Self::Choice
-            | Self::Survivors
-            | Self::ConsoleMode
-            | Self::Duration
-            | Self::Command
-            | Self::Connection
-            | Self::LockLoss => matches!(literal, Lit::Str(_)),
             Self::Size => matches!(literal, Lit::Str(_) | Lit::Int(_)),
             Self::Integer => matches!(literal, Lit::Int(_)),
             Self::Boolean => matches!(literal, Lit::Bool(_)),
             Self::Crate => false,
+            _ => matches!(literal, Lit::Str(_)),
         }
     }
 }
 
-/// Every argument there is. Its name is also the builder's method, but for `lock`, `log` and `crate`.
+/// Every argument there is. Its name is also the builder's method, but for `lock`, `log`, `crate` and those of the cluster.
 const KNOWN: [(&str, Kind); 22] = [
     ("lock", Kind::Template),
     ("log", Kind::Template),
@@ -88,20 +73,20 @@ const KNOWN: [(&str, Kind); 22] = [
     ("level", Kind::Level),
     ("console_level", Kind::Level),
     ("logger", Kind::Boolean),
-    ("tee", Kind::Choice),
-    ("console", Kind::ConsoleMode),
+    ("tee", Kind::Choice("\"both\", \"stdout\" or \"none\"")),
+    ("console", Kind::Choice("\"always\" or \"on_failure\"")),
     ("wait", Kind::Duration),
     ("conflict_exit_code", Kind::Integer),
     ("stuck_after", Kind::Duration),
     ("timeout", Kind::Duration),
     ("kill_after", Kind::Duration),
-    ("survivors", Kind::Survivors),
+    ("survivors", Kind::Choice("\"hold\", \"kill\" or \"ignore\"")),
     ("status", Kind::Template),
     ("metrics", Kind::Template),
     ("on_end", Kind::Command),
     ("cluster_lock", Kind::Connection),
     ("cluster_timeout", Kind::Duration),
-    ("on_lock_lost", Kind::LockLoss),
+    ("on_lock_lost", Kind::Choice("\"stop\" or \"tell\"")),
     ("crate", Kind::Crate),
 ];
 
@@ -160,21 +145,32 @@ impl Args {
                 errors.push(Error::new(Span::call_site(), message));
             }
         }
-        errors.extend(args.unused_grace());
+        errors.extend(args.check_alone());
         (args, errors)
     }
 
-    /// `kill_after`, where nothing is ever ended. What another expression than a text says is looked at when the run starts.
-    fn unused_grace(&self) -> Option<Error> {
-        let kills = |argument: &Argument| match bare(&argument.value) {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value() == "kill",
-            _ => true,
-        };
-        let is_used = self.mentioned.iter().any(|key| key == "timeout") || self.get("survivors").is_some_and(kills);
-        let grace = self.get("kill_after").filter(|_| !is_used)?;
-        let message = "`kill_after` says how long processes have after SIGTERM: give it with `timeout` or with \
-                       survivors = \"kill\"";
-        Some(Error::new(grace.key.span(), message))
+    /// Arguments that mean nothing by themselves are taken away.
+    fn check_alone(&mut self) -> Vec<Error> {
+        let is_given = |key: &str| self.mentioned.iter().any(|given| given == key);
+        // Whatever is no literal may be "kill".
+        let is_kill = |survivors: &Argument| text(&survivors.value).is_none_or(|text| text.value() == "kill");
+        let has_end = is_given("timeout") || self.get("survivors").is_some_and(is_kill);
+        let has_cluster = is_given("cluster_lock");
+        let mut errors = Vec::new();
+        self.given.retain(|Argument { key, .. }| {
+            let message = match key.to_string().as_str() {
+                "kill_after" if !has_end => {
+                    "`kill_after` is the time from SIGTERM to SIGKILL: give `timeout` or survivors = \"kill\" too"
+                }
+                "cluster_timeout" | "on_lock_lost" if !has_cluster => {
+                    "it is said of a cluster lock: give `cluster_lock` too"
+                }
+                _ => return true,
+            };
+            errors.push(Error::new(key.span(), message));
+            false
+        });
+        errors
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Argument> {
@@ -238,6 +234,14 @@ pub(crate) fn bare(value: &Expr) -> &Expr {
     }
 }
 
+/// The text of a literal.
+pub(crate) fn text(value: &Expr) -> Option<&LitStr> {
+    match bare(value) {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
 fn is_acceptable(kind: Kind, value: &Expr) -> bool {
     match bare(value) {
         Expr::Lit(ExprLit { lit, .. }) => kind.takes(lit),
@@ -246,34 +250,14 @@ fn is_acceptable(kind: Kind, value: &Expr) -> bool {
     }
 }
 
+fn near(key: &str) -> Option<&'static str> {
+    nearest(key, KNOWN.iter().map(|(name, _)| *name))
+}
+
 fn unknown(key: &str) -> String {
     let known = KNOWN.map(|(name, _)| format!("`{name}`")).join(", ");
     let suggestion = near(key).map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
     format!("unknown argument `{key}`.{suggestion} Known: {known}")
-}
-
-fn near(key: &str) -> Option<&'static str> {
-    KNOWN.iter().map(|(name, _)| *name).filter(|name| is_near(key, name)).max_by_key(|name| name.len())
-}
-
-/// One contains the other (`lockfile`, `size`, `max_backups`), or they differ by a slip or two (`bakcups`).
-fn is_near(key: &str, name: &str) -> bool {
-    key.contains(name) || (key.len() > 2 && name.contains(key)) || distance(key, name) <= 2.min(name.len() / 2)
-}
-
-/// Levenshtein's: single insertions, deletions and replacements.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -312,6 +296,10 @@ mod tests {
             (quote!("a.lock", log = "b"), "an argument has a name"),
             (quote!(lock = "a", , log = "b"), "an argument has a name"),
             (quote!(lock = "a", log = "b", colour), "unknown argument `colour`. Known"),
+            (quote!(lock = "a", log = "b", kill_after = "3s"), "`kill_after` is the time from SIGTERM"),
+            (quote!(lock = "a", log = "b", kill_after = "3s", survivors = "hold"), "`kill_after` is the time"),
+            (quote!(lock = "a", log = "b", on_lock_lost = "tell"), "it is said of a cluster lock"),
+            (quote!(lock = "a", log = "b", survivors = true), "`survivors` is \"hold\", \"kill\" or \"ignore\""),
         ] {
             let (tokens, messages) = (tokens.to_string(), messages(tokens));
             assert!(messages.len() == 1 && messages[0].starts_with(start), "{tokens}: {messages:#?}");

@@ -8,12 +8,13 @@ use syn::{Error, FnArg, GenericParam, Pat, ReturnType, Signature};
 use crate::args::{self, Args};
 use crate::function::{Function, Parameters, braces, located};
 use crate::manifest;
+use crate::placeholder;
 use crate::return_type::{self, ImplFn};
 use crate::settings::{Settings, runtime};
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
 pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
-    let (args, mut errors) = Args::parse(arguments.clone());
+    let (mut args, mut errors) = Args::parse(arguments.clone());
     let function = match syn::parse2::<Function>(visible(item)) {
         Ok(function) => function,
         Err(error) => {
@@ -23,6 +24,7 @@ pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream
         }
     };
     errors.extend(function.check());
+    errors.extend(placeholder::check(&mut args, &Parameters::of(&function.signature).sources()));
     if args.get("crate").is_none()
         && let Some(name) = manifest::renamed_runtime()
     {
@@ -57,7 +59,7 @@ fn with_errors(item: &TokenStream, errors: &[Error]) -> TokenStream {
 /// The function as it stood, with nothing but the checks of the arguments that could be read.
 fn unguarded(args: &Args, function: &Function) -> TokenStream {
     let Function { attributes, visibility, signature, body } = function;
-    let Settings { checks, values, .. } = Settings::of(args, function);
+    let Settings { checks, values, .. } = Settings::of(args, function, &[]);
     let checks = quote!(#checks #(let _ = #values;)*);
     let content = body.stream();
     let block = braces(quote!(#checks #content), body.span());
@@ -75,7 +77,7 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
     let Function { attributes, visibility, signature, body } = function;
     let Signature { asyncness, output, .. } = signature;
     let parameters = Parameters::of(signature);
-    let Settings { checks, config, .. } = Settings::of(args, function);
+    let Settings { checks, config, .. } = Settings::of(args, function, &parameters.sources());
     let (guard, future) = (private("__run"), private("__future"));
     // Where a lifetime does not fit, the compiler points at it.
     let value = Ident::new("__value", located(Span::mixed_site(), body.span()));

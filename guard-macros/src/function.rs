@@ -2,9 +2,11 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, Error, FnArg, Pat, PatType, Signature, Visibility};
 
+use crate::placeholder::{self, Source};
 use crate::return_type;
 
 /// A function whose body is left as it was written: half-typed code still expands, and an editor goes on completing.
@@ -174,8 +176,8 @@ struct Passed {
     attributes: Vec<Attribute>,
     name: Ident,
     pattern: TokenStream,
-    /// The pattern may leave something of the value behind.
-    in_parts: bool,
+    /// The pattern again, where it may leave something of the value behind.
+    parts: Option<Pat>,
 }
 
 impl Parameters {
@@ -210,6 +212,18 @@ impl Parameters {
         self.passed.iter().map(|passed| &passed.name)
     }
 
+    /// What a template can name.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        let of_passed = |passed: &Passed| {
+            let whole = passed.name.to_token_stream();
+            match &passed.parts {
+                Some(pattern) => placeholder::sources(pattern, &whole),
+                None => vec![Source { name: passed.name.unraw().to_string(), place: whole }],
+            }
+        };
+        self.passed.iter().flat_map(of_passed).collect()
+    }
+
     /// The call of a closure with the function's body.
     pub(crate) fn call(&self, output: &TokenStream, body: &Group) -> TokenStream {
         /// Up to here every argument is one of its own; more stand together in the last.
@@ -234,8 +248,8 @@ impl Parameters {
     /// edition 2024, whatever the user's is: what the last expression borrows does not outlive the variables.
     pub(crate) fn inline(&self, body: &Group) -> Group {
         let Self { captures, passed, .. } = self;
-        let bind = passed.iter().map(|Passed { attributes, name, pattern, in_parts }| {
-            let whole = in_parts.then(|| quote!(let #name = #name;));
+        let bind = passed.iter().map(|Passed { attributes, name, pattern, parts }| {
+            let whole = parts.as_ref().map(|_| quote!(let #name = #name;));
             quote!(#whole #(#attributes)* let #pattern = #name;)
         });
         braces(quote!(#captures #(#bind)* #body), located(Span::mixed_site(), body.span()))
@@ -257,21 +271,17 @@ fn pass(number: usize, outer: &mut PatType) -> Vec<Passed> {
         && name.subpat.is_none()
     {
         name.mutability = None;
-        return vec![Passed { attributes, name: name.ident.clone(), pattern, in_parts: false }];
+        return vec![Passed { attributes, name: name.ident.clone(), pattern, parts: None }];
     }
     if let Some(names) = bindings(&outer.pat) {
         // Other attributes below find the names they look for (`#[instrument(skip(name))]`).
-        let pass = |name: Ident| Passed {
-            attributes: attributes.clone(),
-            pattern: name.to_token_stream(),
-            name,
-            in_parts: false,
-        };
+        let pass =
+            |name: Ident| Passed { attributes: attributes.clone(), pattern: name.to_token_stream(), name, parts: None };
         return names.into_iter().map(pass).collect();
     }
     let name = format_ident!("__argument_{number}", span = Span::mixed_site());
-    *outer.pat = Pat::Verbatim(name.to_token_stream());
-    vec![Passed { attributes, name, pattern, in_parts: true }]
+    let parts = std::mem::replace(&mut *outer.pat, Pat::Verbatim(name.to_token_stream()));
+    vec![Passed { attributes, name, pattern, parts: Some(parts) }]
 }
 
 fn input_attributes(input: &FnArg) -> &[Attribute] {

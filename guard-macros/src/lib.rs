@@ -5,6 +5,8 @@ mod args;
 mod expand;
 mod function;
 mod manifest;
+mod near;
+mod placeholder;
 mod return_type;
 mod settings;
 

@@ -7,6 +7,7 @@ use syn::{Expr, ExprLit, FnArg, GenericParam, Lit};
 
 use crate::args::{self, Args, Argument, Kind};
 use crate::function::{Function, located};
+use crate::placeholder::{self, Source};
 use crate::return_type;
 
 pub(crate) fn runtime(args: &Args) -> TokenStream {
@@ -23,15 +24,13 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn of(args: &Args, function: &Function) -> Self {
+    pub(crate) fn of(args: &Args, function: &Function, sources: &[Source]) -> Self {
         let runtime = runtime(args);
         // The one place that names the runtime: where it is not to be found, there is one error.
         let mut checks = quote!(use #runtime::__private as __guard;);
         let (mut values, mut calls) = (Vec::new(), TokenStream::new());
         let (mut lock, mut log) = (TokenStream::new(), TokenStream::new());
-        let mut are_constants = true;
-        // Functions of the runtime, not methods: without its feature the builder has none, and the check has said so.
-        let mut cluster = Vec::new();
+        let (mut are_constants, mut wrappers) = (true, Vec::new());
         for argument in args.given.iter().filter(|argument| argument.kind != Kind::Crate) {
             let (of_type, checked) = checked(argument);
             let span = located(Span::mixed_site(), argument.value.span());
@@ -43,16 +42,16 @@ impl Settings {
                 checks.extend(quote_spanned!(span=> const #name: #of_type = #checked;));
                 name.to_token_stream()
             };
-            match argument.key.to_string().as_str() {
+            let key = &argument.key;
+            match key.to_string().as_str() {
                 "lock" => lock.clone_from(&value),
                 "log" => log.clone_from(&value),
+                // Not there without the feature: then it is a function that says so.
                 "cluster_lock" | "cluster_timeout" | "on_lock_lost" => {
-                    cluster.push((format_ident!("with_{}", argument.key), value.clone()));
+                    let set = format_ident!("with_{key}", span = span);
+                    wrappers.push((set, value.clone()));
                 }
-                _ => {
-                    let method = &argument.key;
-                    calls.extend(quote!(.#method(#value)));
-                }
+                _ => calls.extend(quote!(.#key(#value))),
             }
             values.push(value);
         }
@@ -63,8 +62,9 @@ impl Settings {
             let span = located(Span::mixed_site(), argument.value.span());
             checks.extend(quote_spanned!(span=> const _: () = __guard::differ(#lock, #log);));
         }
-        let config = quote!(__guard::Config::new(#lock, #log) #calls);
-        let config = cluster.iter().fold(config, |config, (with, value)| quote!(__guard::#with(#config, #value)));
+        let arguments = placeholder::calls(args, sources);
+        let config = quote!(__guard::Config::new(#lock, #log) #calls #arguments);
+        let config = wrappers.into_iter().fold(config, |config, (set, value)| quote!(__guard::#set(#config, #value)));
         Self { checks, values, config }
     }
 }
@@ -107,31 +107,40 @@ fn names(tokens: &TokenStream) -> Vec<String> {
 fn checked(argument: &Argument) -> (TokenStream, TokenStream) {
     let Argument { key, kind, value } = argument;
     let span = located(Span::mixed_site(), value.span());
+    let name = key.to_string();
     let check = |checker: &str| {
         let checker = Ident::new(checker, span);
         quote_spanned!(span=> __guard::#checker(#value))
     };
-    match kind {
-        Kind::Template if key == "metrics" => (quote!(&::core::primitive::str), check("metrics")),
-        Kind::Template => (quote!(&::core::primitive::str), check("path")),
-        Kind::Command => (quote!(&::core::primitive::str), check("command")),
-        Kind::Size => {
+    // In a literal, the names of arguments are compared with the function's; elsewhere they cannot be seen.
+    let template = |checker: &str| {
+        if args::text(value).is_some() {
+            return check(checker);
+        }
+        let checker = Ident::new(checker, span);
+        quote_spanned!(span=> __guard::#checker(__guard::constant(#value)))
+    };
+    match (kind, name.as_str()) {
+        (Kind::Template, "metrics") => (quote!(&::core::primitive::str), template("metrics")),
+        (Kind::Template, _) => (quote!(&::core::primitive::str), template("path")),
+        (Kind::Connection, _) => (quote!(&::core::primitive::str), template("cluster_lock")),
+        (Kind::Command, _) => (quote!(&::core::primitive::str), check("command")),
+        (Kind::Size, _) => {
             let number = matches!(args::bare(value), Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
             let of_number = number.then(|| quote_spanned!(span=> ::<::core::primitive::u64>));
             (quote!(::core::primitive::u64), quote_spanned!(span=> __guard::size #of_number(#value)))
         }
-        Kind::Integer if key == "backups" => (quote!(::core::primitive::u16), check("backups")),
-        Kind::Integer => (quote!(::core::primitive::u8), value.to_token_stream()),
-        Kind::Level => (quote!(__guard::LevelFilter), check("level")),
-        Kind::Choice => (quote!(__guard::Tee), check("tee")),
-        Kind::ConsoleMode => (quote!(__guard::ConsoleMode), check("console")),
-        Kind::Connection => (quote!(&::core::primitive::str), check("cluster_lock")),
-        Kind::LockLoss => (quote!(__guard::LockLoss), check("on_lock_lost")),
-        Kind::Duration if key == "cluster_timeout" => (quote!(__guard::ClusterTimeout), check("cluster_timeout")),
-        Kind::Survivors => (quote!(__guard::Survivors), check("survivors")),
-        Kind::Duration if key == "timeout" => (quote!(__guard::Duration), check("timeout")),
-        Kind::Duration => (quote!(__guard::Duration), check("duration")),
-        Kind::Boolean => (quote!(::core::primitive::bool), value.to_token_stream()),
-        Kind::Crate => (quote!(()), quote!(())),
+        (Kind::Integer, "backups") => (quote!(::core::primitive::u16), check("backups")),
+        (Kind::Integer, _) => (quote!(::core::primitive::u8), value.to_token_stream()),
+        (Kind::Level, _) => (quote!(__guard::LevelFilter), check("level")),
+        (Kind::Choice(_), "console") => (quote!(__guard::ConsoleMode), check("console")),
+        (Kind::Choice(_), "survivors") => (quote!(__guard::Survivors), check("survivors")),
+        (Kind::Choice(_), "on_lock_lost") => (quote!(__guard::OnLockLost), check("on_lock_lost")),
+        (Kind::Choice(_), _) => (quote!(__guard::Tee), check("tee")),
+        (Kind::Duration, "timeout") => (quote!(__guard::Duration), check("timeout")),
+        (Kind::Duration, "cluster_timeout") => (quote!(__guard::ClusterTimeout), check("cluster_timeout")),
+        (Kind::Duration, _) => (quote!(__guard::Duration), check("duration")),
+        (Kind::Boolean, _) => (quote!(::core::primitive::bool), value.to_token_stream()),
+        (Kind::Crate, _) => (quote!(()), quote!(())),
     }
 }

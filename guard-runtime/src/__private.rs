@@ -37,6 +37,17 @@ pub const fn path(template: &'static str) -> &'static str {
     }
 }
 
+/// Checks that a template which is not written in the attribute, where its names could be compared with the function's,
+/// has none.
+#[track_caller]
+pub const fn constant(template: &'static str) -> &'static str {
+    assert!(
+        !path_template::names_an_argument(template),
+        "`{{argument}}` can stand in a literal only: write the text into the attribute, or `{{{{` for a brace"
+    );
+    template
+}
+
 /// Checks the path template of `metrics`.
 #[track_caller]
 pub const fn metrics(template: &'static str) -> &'static str {
@@ -154,31 +165,31 @@ pub const fn console(text: &str) -> ConsoleMode {
     }
 }
 
-/// Reads a duration.
-#[track_caller]
-pub const fn duration(text: &str) -> Duration {
-    match parse_duration(text) {
-        Ok(duration) => duration,
-        Err(wrong) => panic!("{}", wrong),
-    }
-}
-
-/// Reads how long a run may take.
-#[track_caller]
-pub const fn timeout(text: &str) -> Duration {
-    let limit = duration(text);
-    assert!(!limit.is_zero(), "a timeout of 0 leaves no time for the run");
-    limit
-}
-
-/// Reads what becomes of a dead run's processes.
+/// Reads what becomes of the processes that a dead run leaves.
 #[track_caller]
 pub const fn survivors(text: &str) -> Survivors {
     match text.as_bytes() {
         b"hold" => Survivors::Hold,
         b"kill" => Survivors::Kill,
         b"ignore" => Survivors::Ignore,
-        _ => panic!("not what becomes of a dead run's processes: write \"hold\", \"kill\" or \"ignore\""),
+        _ => panic!("not a choice: write \"hold\", \"kill\" or \"ignore\""),
+    }
+}
+
+/// Reads the time that a run may take.
+#[track_caller]
+pub const fn timeout(text: &str) -> Duration {
+    let limit = duration(text);
+    assert!(!limit.is_zero(), "a timeout of 0 ends the run before it starts");
+    limit
+}
+
+/// Reads a duration.
+#[track_caller]
+pub const fn duration(text: &str) -> Duration {
+    match parse_duration(text) {
+        Ok(duration) => duration,
+        Err(wrong) => panic!("{}", wrong),
     }
 }
 

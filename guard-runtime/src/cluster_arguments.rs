@@ -8,11 +8,10 @@ mod with_feature {
 
     use crate::Config;
     use crate::cluster_config::check_cluster_timeout;
-    use crate::lock::cluster::OnLockLost;
+    pub use crate::lock::cluster::OnLockLost;
     use crate::parse::{parse_duration, path_template};
 
     pub type ClusterTimeout = Duration;
-    pub type LockLoss = OnLockLost;
 
     /// Checks the template of `cluster_lock`. No message repeats a part of it.
     ///
@@ -29,9 +28,6 @@ mod with_feature {
 
     /// Reads `cluster_timeout`.
     ///
-    /// ```
-    /// const _: std::time::Duration = guard_runtime::__private::cluster_timeout("3s");
-    /// ```
     /// ```compile_fail,E0080
     /// const _: std::time::Duration = guard_runtime::__private::cluster_timeout("2999ms");
     /// ```
@@ -83,7 +79,7 @@ mod without_feature {
     use crate::Config;
 
     pub type ClusterTimeout = ();
-    pub type LockLoss = ();
+    pub type OnLockLost = ();
 
     const NEEDED: &str = "a cluster lock needs the feature `postgres` of guard-runtime: write \
                           guard-runtime = { version = \"0.1\", features = [\"postgres\"] } in Cargo.toml";

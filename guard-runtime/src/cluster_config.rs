@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::{Config, StartError};
 use crate::lock::cluster::{OnLockLost, split_name};
-use crate::parse::path_template;
+use crate::parse::path_template::{self, Arguments};
 
 /// The cluster lock's part of a [`Config`].
 #[derive(Clone)]
@@ -43,11 +43,11 @@ impl ClusterConfig {
 
     /// The connection, and the lock's name: what stands behind `#`, else that of the lock file without its ending. No error
     /// prints a part of the template.
-    pub(crate) fn place(&self, lock: &Path) -> Result<Option<(String, String)>, StartError> {
+    pub(crate) fn place(&self, lock: &Path, arguments: &Arguments) -> Result<Option<(String, String)>, StartError> {
         let Some(template) = &self.lock else { return Ok(None) };
         let wrong = |what: String| StartError::Argument { what: format!("cluster_lock: {what}") };
         path_template::check_parts(template).map_err(|what| wrong(what.into()))?;
-        let filled = path_template::fill(template, |name| std::env::var_os(name)).map_err(wrong)?;
+        let filled = path_template::fill(template, arguments, |name| std::env::var_os(name)).map_err(wrong)?;
         let filled = filled.into_string().map_err(|_| wrong("what its variables hold is not UTF-8".into()))?;
         let (connection, name) = split_name(&filled).map_err(wrong)?;
         let by_file = || lock.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn place(template: &str) -> Result<Option<(String, String)>, StartError> {
-        Config::new("a.lock", "a.log").cluster_lock(template).cluster.place(Path::new("/x/nightly.lock"))
+        Config::new("a.lock", "a.log").cluster_lock(template).cluster.place(Path::new("/x/nightly.lock"), &[])
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub struct Config {
     pub(crate) status: Option<String>,
     pub(crate) metrics: Option<String>,
     pub(crate) on_end: Option<String>,
+    pub(crate) arguments: Vec<(String, String)>,
     #[cfg(feature = "postgres")]
     pub(crate) cluster: ClusterConfig,
 }
@@ -104,6 +105,7 @@ impl Config {
             status: None,
             metrics: None,
             on_end: None,
+            arguments: Vec::new(),
             #[cfg(feature = "postgres")]
             cluster: ClusterConfig::default(),
         }
@@ -221,6 +223,20 @@ impl Config {
         self
     }
 
+    /// What `{name}` stands for in the templates: the value's `Display`, in which every byte but `A-Z a-z 0-9 . _ -` is
+    /// written `%XX`, so that no value leaves its directory and no two are the same. An empty value, `.` and `..` are an error
+    /// at the start, where a template names them. `{{` and `}}` are braces. Of two values for a name the first counts.
+    ///
+    /// ```no_run
+    /// use guard_runtime::Config;
+    /// let tenant = "north";
+    /// let config = Config::new("/run/lock/sync-{tenant}.lock", "logs/{tenant}.log").argument("tenant", &tenant);
+    /// ```
+    pub fn argument(mut self, name: &str, value: &impl fmt::Display) -> Self {
+        self.arguments.push((name.into(), value.to_string()));
+        self
+    }
+
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
@@ -252,13 +268,15 @@ impl Config {
             let what = "kill_after says how long SIGTERM has; give it together with timeout or survivors = \"kill\"";
             return Err(StartError::Argument { what: what.into() });
         }
-        let expand = |name: &str, template: &str| {
+        let expand = |name: &str, template: &str, suffix: usize| {
             let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };
-            let expanded = path_template::expand(template, variable);
-            let absolute = expanded.and_then(|path| std::path::absolute(path).map_err(|error| error.to_string()));
+            let expanded = path_template::expand(template, &self.arguments, variable);
+            let fits = expanded.and_then(|path| fits(path, suffix));
+            let absolute = fits.and_then(|path| std::path::absolute(path).map_err(|error| error.to_string()));
             absolute.map_err(|wrong| StartError::Argument { what: format!("{name} = \"{template}\": {wrong}") })
         };
-        let (lock, log) = (expand("lock", &self.lock)?, expand("log", &self.log)?);
+        let backup = format!(".{}", self.backups).len();
+        let (lock, log) = (expand("lock", &self.lock, 0)?, expand("log", &self.log, backup)?);
         if names_the_log(&resolved(&lock), &resolved(&log)) {
             let what = format!(
                 "lock = {}: names the log {} or one of its backups; give the lock a file of its own",
@@ -269,7 +287,7 @@ impl Config {
         }
         let optional = |name, template: &Option<String>| {
             let Some(template) = template else { return Ok(None) };
-            let path = expand(name, template)?;
+            let path = expand(name, template, TEMPORARY_SUFFIX)?;
             if names_the_log(&resolved(&path), &resolved(&log)) || resolved(&path) == resolved(&lock) {
                 let what = format!(
                     "{name} = {}: names the lock, the log or a backup; give it a file of its own",
@@ -286,6 +304,20 @@ impl Config {
         }
         Ok(Paths { lock, log, status, metrics })
     }
+}
+
+/// What the name of a temporary file beside the status or the metrics has more than theirs.
+const TEMPORARY_SUFFIX: usize = "..tmp".len() + 16;
+
+/// A path, if its last name has room for what is put behind it.
+fn fits(path: PathBuf, suffix: usize) -> Result<PathBuf, String> {
+    /// `NAME_MAX` of every file system that matters.
+    const LONGEST: usize = 255;
+    let length = path.file_name().map_or(0, std::ffi::OsStr::len) + suffix;
+    if length > LONGEST {
+        return Err(format!("the file's name would have {length} bytes, and at most {LONGEST} are possible"));
+    }
+    Ok(path)
 }
 
 /// Whether `lock` is `log` or `log.N`.

@@ -28,7 +28,8 @@ impl Locks {
     /// Both locks, the machine's first: of the runs of one machine one goes to the server.
     pub(crate) fn acquire(config: &Config, path: &Path) -> Result<Self, StartError> {
         #[cfg(feature = "postgres")]
-        let (place, patience) = (config.cluster.place(path)?, config.wait.map(|wait| Time::now() + wait));
+        let (place, patience) =
+            (config.cluster.place(path, &config.arguments)?, config.wait.map(|wait| Time::now() + wait));
         let local = acquire_local(config, path)?;
         Ok(Self {
             #[cfg(feature = "postgres")]

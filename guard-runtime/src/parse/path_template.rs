@@ -1,17 +1,33 @@
-//! Path templates: `~`, `$VAR`, `${VAR}`, `${VAR:-default}`, `$$`, where a default is a template too. One grammar, read by
-//! the compiler to check a literal and at run time to fill it in.
+//! Path templates: `~`, `$VAR`, `${VAR}`, `${VAR:-default}`, `$$`, where a default is a template too; `{argument}`, `{{`,
+//! `}}`. One grammar, read by the compiler to check a literal and at run time to fill it in.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// A part of a template, as ranges of its bytes.
 #[derive(Clone, Copy)]
 enum Part {
-    Text { end: usize },
-    Home { end: usize },
-    Dollar { end: usize },
-    Variable { name: (usize, usize), default: Option<(usize, usize)>, end: usize },
+    Text {
+        end: usize,
+    },
+    Home {
+        end: usize,
+    },
+    /// `$$`, `{{` or `}}`: the first of the two.
+    Escaped {
+        end: usize,
+    },
+    Argument {
+        name: (usize, usize),
+        end: usize,
+    },
+    Variable {
+        name: (usize, usize),
+        default: Option<(usize, usize)>,
+        end: usize,
+    },
 }
 
 /// Checks a template's form. `const`, so that a malformed literal is a compile error.
@@ -56,22 +72,51 @@ const fn check_range(bytes: &[u8], start: usize, end: usize, leads: bool) -> Res
             }
         }
         at = match part {
-            Part::Text { end } | Part::Home { end } | Part::Dollar { end } | Part::Variable { end, .. } => end,
+            Part::Text { end }
+            | Part::Home { end }
+            | Part::Escaped { end }
+            | Part::Argument { end, .. }
+            | Part::Variable { end, .. } => end,
         };
     }
     Ok(())
 }
 
+/// Whether a template names an argument. One whose form is wrong does not.
+pub(crate) const fn names_an_argument(template: &str) -> bool {
+    let bytes = template.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        at = match part(bytes, at, 0, bytes.len()) {
+            Ok(Part::Argument { .. }) => return true,
+            Ok(Part::Text { end } | Part::Home { end } | Part::Escaped { end } | Part::Variable { end, .. }) => end,
+            Err(_) => return false,
+        };
+    }
+    false
+}
+
+/// Names and values.
+pub(crate) type Arguments = [(String, String)];
+
 /// Fills a template in, with `variable` to look names up.
-pub(crate) fn expand(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<PathBuf, String> {
+pub(crate) fn expand(
+    template: &str,
+    arguments: &Arguments,
+    variable: impl Fn(&OsStr) -> Option<OsString>,
+) -> Result<PathBuf, String> {
     check(template)?;
-    fill(template, variable).map(PathBuf::from)
+    fill(template, arguments, variable).map(PathBuf::from)
 }
 
 /// The same of a text that need not be a path.
-pub(crate) fn fill(template: &str, variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<OsString, String> {
+pub(crate) fn fill(
+    template: &str,
+    arguments: &Arguments,
+    variable: impl Fn(&OsStr) -> Option<OsString>,
+) -> Result<OsString, String> {
     let mut path = OsString::new();
-    fill_range(template, 0, template.len(), &variable, &mut path)?;
+    fill_range(template, 0, template.len(), arguments, &variable, &mut path)?;
     if path.as_bytes().contains(&0) {
         return Err("the path contains a NUL byte".into());
     }
@@ -83,6 +128,7 @@ fn fill_range(
     template: &str,
     start: usize,
     end: usize,
+    arguments: &Arguments,
     variable: &impl Fn(&OsStr) -> Option<OsString>,
     path: &mut OsString,
 ) -> Result<(), String> {
@@ -95,8 +141,16 @@ fn fill_range(
                 path.push(&template[at..end]);
                 end
             }
-            Part::Dollar { end } => {
-                path.push("$");
+            Part::Escaped { end } => {
+                path.push(&template[at..=at]);
+                end
+            }
+            Part::Argument { name: (from, to), end } => {
+                let name = &template[from..to];
+                let Some((_, value)) = arguments.iter().find(|(given, _)| given == name) else {
+                    return Err(format!("`{{{name}}}` has no value: give it with Config::argument(\"{name}\", …)"));
+                };
+                path.push(encoded(value).map_err(|wrong| format!("`{{{name}}}`: {wrong}"))?);
                 end
             }
             Part::Home { end } => {
@@ -110,7 +164,7 @@ fn fill_range(
                 let name = &template[from..to];
                 match (lookup(name), default) {
                     (Some(value), _) => path.push(value),
-                    (None, Some((from, to))) => fill_range(template, from, to, variable, path)?,
+                    (None, Some((from, to))) => fill_range(template, from, to, arguments, variable, path)?,
                     (None, None) => {
                         return Err(format!(
                             "the variable {name} is not set; set it, or give a default: ${{{name}:-/some/path}}"
@@ -124,6 +178,22 @@ fn fill_range(
     Ok(())
 }
 
+/// A value as a part of a file's name: it cannot leave its directory, and no two values are the same.
+fn encoded(value: &str) -> Result<String, &'static str> {
+    if matches!(value, "" | "." | "..") {
+        return Err("an empty value, `.` and `..` name no file");
+    }
+    let mut name = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            name.push(byte.into());
+        } else {
+            let _ = write!(name, "%{byte:02X}");
+        }
+    }
+    Ok(name)
+}
+
 /// A `~` there stands for the home directory.
 const fn starts_with_home(bytes: &[u8], at: usize, end: usize) -> bool {
     at < end && bytes[at] == b'~' && (at + 1 == end || bytes[at + 1] == b'/')
@@ -135,7 +205,10 @@ const fn part(bytes: &[u8], at: usize, start: usize, end: usize) -> Result<Part,
     match bytes[at] {
         0 => Err("a path cannot contain a NUL byte"),
         b'~' if at == start && starts_with_home(bytes, at, end) => Ok(Part::Home { end: at + 1 }),
-        b'$' if next == b'$' => Ok(Part::Dollar { end: at + 2 }),
+        b'$' if next == b'$' => Ok(Part::Escaped { end: at + 2 }),
+        b'{' | b'}' if next == bytes[at] => Ok(Part::Escaped { end: at + 2 }),
+        b'{' => argument(bytes, at + 1, end),
+        b'}' => Err("`}` without a `{` in front of it: write `}}` for a brace"),
         b'$' if next == b'{' => braced(bytes, at + 2, end),
         b'$' => match name_end(bytes, at + 1, end) {
             end if end == at + 1 => {
@@ -145,12 +218,24 @@ const fn part(bytes: &[u8], at: usize, start: usize, end: usize) -> Result<Part,
         },
         _ => {
             let mut to = at + 1;
-            while to < end && bytes[to] != b'$' && bytes[to] != 0 {
+            while to < end && !matches!(bytes[to], b'$' | b'{' | b'}' | 0) {
                 to += 1;
             }
             Ok(Part::Text { end: to })
         }
     }
+}
+
+/// `name}`.
+const fn argument(bytes: &[u8], start: usize, end: usize) -> Result<Part, &'static str> {
+    let mut at = start;
+    while at < end && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || !bytes[at].is_ascii()) {
+        at += 1;
+    }
+    if at == start || at == end || bytes[at] != b'}' || bytes[start].is_ascii_digit() {
+        return Err("`{` needs the name of an argument and `}`: write `{argument}`, or `{{` for a brace");
+    }
+    Ok(Part::Argument { name: (start, at), end: at + 1 })
 }
 
 /// `NAME}` or `NAME:-default}`.
@@ -209,7 +294,9 @@ mod tests {
             "EMPTY" => Some(OsString::new()),
             _ => None,
         };
-        expand(template, variable).map(|path| path.into_os_string().into_string().unwrap())
+        let arguments = [("tenant", "north/1"), ("n", "7"), ("empty", ""), ("up", ".."), ("größe", "x")];
+        let arguments = arguments.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        expand(template, &arguments, variable).map(|path| path.into_os_string().into_string().unwrap())
     }
 
     #[test]
@@ -232,6 +319,10 @@ mod tests {
             ("${NONE:-$$a}/b", "$a/b"),
             ("${NONE:-a~b}/~", "a~b/~"),
             ("${RUN_1:-~/a}/b", "/run/one/b"),
+            ("a/sync-{tenant}.lock", "a/sync-north%2F1.lock"),
+            ("{n}{n}/{{n}}/$$", "77/{n}/$"),
+            ("$RUN_1{n}/{größe}", "/run/one7/x"),
+            ("${NONE:-a}{n}", "a7"),
         ] {
             assert_eq!(filled(template).as_deref(), Ok(path), "{template}");
         }
@@ -252,6 +343,14 @@ mod tests {
             "${A:b}",
             "${1A}",
             "a\0b",
+            "{",
+            "a{n",
+            "a}",
+            "{}",
+            "{7}",
+            "{n:?}",
+            "{n }",
+            "${A:-{n}}",
             // Defaults that would be read as something that nobody means.
             "a/${A:-~}/b",
             "a/${A:-~/b}",
@@ -264,6 +363,42 @@ mod tests {
             "${A:-${B:-c}",
         ] {
             assert!(check(template).is_err(), "{template}");
+        }
+    }
+
+    /// Whatever the value: one name in the directory, and a different one for each value.
+    #[test]
+    fn values_stay_in_their_place() {
+        for (value, name) in [
+            ("../x", "..%2Fx"),
+            ("a/b", "a%2Fb"),
+            ("a%2Fb", "a%252Fb"),
+            ("a\0b", "a%00b"),
+            ("a\nb", "a%0Ab"),
+            ("größe", "gr%C3%B6%C3%9Fe"),
+            ("-rf", "-rf"),
+            ("~", "%7E"),
+            ("$HOME", "%24HOME"),
+            ("{n}", "%7Bn%7D"),
+            ("...", "..."),
+        ] {
+            assert_eq!(encoded(value).as_deref(), Ok(name), "{value}");
+        }
+        for value in ["", ".", ".."] {
+            assert!(encoded(value).is_err(), "{value}");
+        }
+        for template in ["a/{empty}", "{up}/a"] {
+            assert!(filled(template).unwrap_err().contains("name no file"), "{template}");
+        }
+        assert!(filled("{other}").unwrap_err().contains("`{other}` has no value"));
+    }
+
+    #[test]
+    fn a_template_names_an_argument_or_not() {
+        for (template, does) in
+            [("a{n}", true), ("${A:-b}/{n}", true), ("a{{n}}", false), ("${n}", false), ("{", false)]
+        {
+            assert_eq!(names_an_argument(template), does, "{template}");
         }
     }
 
