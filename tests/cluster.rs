@@ -40,6 +40,16 @@ fn one_of_two_hosts() {
 }
 
 #[test]
+fn by_the_attribute() {
+    let server = Server::new();
+    let host = Host::new();
+    let ended = host.run("attribute", &server.url());
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    assert_eq!(text(&ended.stdout), "held, and lost: false\n");
+    assert!(host.log().contains(", cluster lock `by-attribute` (PostgreSQL at 127.0.0.1:"), "{}", host.log());
+}
+
+#[test]
 fn given_back_at_the_end() {
     let server = Server::new();
     let host = Host::new();

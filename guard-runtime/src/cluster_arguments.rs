@@ -14,6 +14,10 @@ mod with_feature {
     pub type ClusterTimeout = Duration;
 
     /// Checks the template of `cluster_lock`. No message repeats a part of it.
+    ///
+    /// ```compile_fail,E0080
+    /// const _: &str = guard_runtime::__private::cluster_lock("${DATABASE_URL");
+    /// ```
     #[track_caller]
     pub const fn cluster_lock(template: &'static str) -> &'static str {
         match path_template::check_parts(template) {
@@ -23,6 +27,10 @@ mod with_feature {
     }
 
     /// Reads `cluster_timeout`.
+    ///
+    /// ```compile_fail,E0080
+    /// const _: std::time::Duration = guard_runtime::__private::cluster_timeout("2999ms");
+    /// ```
     #[track_caller]
     pub const fn cluster_timeout(text: &str) -> Duration {
         let silence = match parse_duration(text) {
@@ -36,6 +44,10 @@ mod with_feature {
     }
 
     /// Reads `on_lock_lost`.
+    ///
+    /// ```compile_fail,E0080
+    /// const _: guard_runtime::OnLockLost = guard_runtime::__private::on_lock_lost("panic");
+    /// ```
     #[track_caller]
     pub const fn on_lock_lost(text: &str) -> OnLockLost {
         match text.as_bytes() {

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use guard_runtime::{Config, OnLockLost, StartError, lock_lost, parse_duration};
+use guard_runtime::{Config, OnLockLost, StartError, lock_lost, locked_pipeline, parse_duration};
 
 #[allow(clippy::too_many_lines, reason = "a mode each")]
 fn main() -> ExitCode {
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         config = config.stuck_after(limit);
     }
     let mode = std::env::args().nth(1).unwrap_or_default();
+    if mode == "attribute" {
+        by_attribute();
+        return ExitCode::SUCCESS;
+    }
     let times = Times::open(&directory);
     let before = now();
     let guard = match config.start() {
@@ -123,6 +127,17 @@ fn main() -> ExitCode {
     }
     drop(guard);
     ExitCode::SUCCESS
+}
+
+#[locked_pipeline(
+    lock = "${SUBJECT_DIR}/run.lock",
+    log = "${SUBJECT_DIR}/logs/run.log",
+    cluster_lock = "${CLUSTER_URL}#by-attribute",
+    cluster_timeout = "6s",
+    on_lock_lost = "tell"
+)]
+fn by_attribute() {
+    println!("held, and lost: {}", lock_lost());
 }
 
 fn work(times: &Times) -> ! {
