@@ -109,7 +109,15 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         let ends = quote!(let #value = #future.await; #finish);
         if is_one_future(body) {
             // As #[async_trait] leaves a method: nothing of the body happens before the future is polled.
-            quote!(#checks let #future = #call; __guard::Box::pin(async move { #start_future #ends }))
+            // What it is told of the arguments is read while they are still here.
+            let settings = private("__config");
+            let start = quote!(let #guard = __guard::start(&#settings).of_future(););
+            quote! {
+                #checks
+                let #settings = #config;
+                let #future = #call;
+                __guard::Box::pin(async move { #start #ends })
+            }
         } else {
             quote!(#checks #start_future let #future = #call; __guard::Box::pin(async move { #ends }))
         }
