@@ -24,7 +24,6 @@ fn told(how: &str) -> Result<(), String> {
     end(how)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
 /// All of it.
 #[locked_pipeline(
     lock = LOCK,
@@ -39,10 +38,12 @@ fn all(how: &str) -> Result<(), String> {
     end(how)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
 pub(crate) fn end_all(how: String) -> Result<(), String> {
     all(&how)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a mode is given its arguments")]
 pub(crate) fn end_told(how: String) -> Result<(), String> {
     if how == "dropped" {
         assert!(pin!(dropped()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
