@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{TestEnv, is_root, log_line, repeat, text, wait_for};
+use support::{COLLECTOR, TestEnv, helper, helpers, is_root, kill, log_line, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
@@ -354,6 +354,13 @@ fn another_run_after_a_closefrom() {
     wait_for("the holder to hold", || env.log_text().contains("] held\n"));
     wait_for("the lock", || env.is_locked());
     assert_eq!(env.run(&["strict"]).status.code(), Some(42));
+    assert!(env.is_locked(), "it stays");
+    // Also where that helper is killed: its standby has a copy.
+    let both = || helpers(holder.id()).len() == 2;
+    wait_for("a standby", both);
+    assert!(kill(helper(holder.id(), COLLECTOR), 9));
+    assert!(env.is_locked(), "it stays");
+    wait_for("a successor", both);
     assert!(env.is_locked(), "it stays");
     drop(holder.stdin.take());
     holder.wait().unwrap();
