@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{TestEnv, is_root, log_line, repeat, text, wait_for};
+use support::{COLLECTOR, TestEnv, helper, helpers, is_root, kill, log_line, repeat, text, wait_for};
 
 /// Eight processes take the lock for a while, another removes and renames the file as fast as it can.
 fn race(milliseconds: u64) -> [u64; 3] {
@@ -274,15 +274,16 @@ fn a_forked_child_neither_releases_nor_keeps_the_lock() {
     assert!(is_free(), "the child lives on, and keeps nothing");
     env.go();
 
-    // The same with a run: its end is seen though its child lives on.
+    // A run's end is seen though its child lives on; the lock is then kept for that by the helper, not by the child's copy.
     let env = TestEnv::new();
     let mut parent = env.subject(&["forked_child_hold"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the child's words", || env.log_text().contains("] from the child\n"));
     parent.kill().unwrap();
     parent.wait().unwrap();
-    assert!(!env.is_locked());
     assert!(env.closing_line().contains("run ended without finishing"));
+    wait_for("the helper's lock", || fs::read_to_string(env.lock()).unwrap().contains("left_of="));
     env.go();
+    wait_for("the end of the child", || !env.is_locked());
 }
 
 /// Kills the run in so many ways; the next one takes the lock, and the file is the same.
@@ -353,6 +354,13 @@ fn another_run_after_a_closefrom() {
     wait_for("the holder to hold", || env.log_text().contains("] held\n"));
     wait_for("the lock", || env.is_locked());
     assert_eq!(env.run(&["strict"]).status.code(), Some(42));
+    assert!(env.is_locked(), "it stays");
+    // Also where that helper is killed: its standby has a copy.
+    let both = || helpers(holder.id()).len() == 2;
+    wait_for("a standby", both);
+    assert!(kill(helper(holder.id(), COLLECTOR), 9));
+    assert!(env.is_locked(), "it stays");
+    wait_for("a successor", both);
     assert!(env.is_locked(), "it stays");
     drop(holder.stdin.take());
     holder.wait().unwrap();
