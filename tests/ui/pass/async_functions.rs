@@ -65,13 +65,13 @@ async fn main() {
     let _ = std::fs::remove_file("async.log");
     assert_eq!(job("7", vec![1]).await, Ok(8));
     assert!(job("seven", vec![]).await.is_err());
-    assert!(log().contains("run failed in ") && log().contains("s: ParseIntError { kind: InvalidDigit }"));
+    assert!(log().contains("run failed in ") && log().contains("): ParseIntError { kind: InvalidDigit }"));
     assert_eq!(result_of_impl().await.unwrap().count(), 3);
     let mut pipeline = Pipeline(1);
     assert_eq!(pipeline.advance().await, 2);
     assert_eq!(Job::run(&pipeline, 3).await, Ok(5));
     assert!(Job::run(&pipeline, 0).await.is_err());
-    assert!(log().contains("s: \"nothing to add\""));
+    assert!(log().contains("): \"nothing to add\""));
     assert!(tokio::time::timeout(Duration::from_millis(20), for_ever()).await.is_err());
     assert!(log().trim_end().ends_with("its future was dropped before it was done"), "{}", log());
     assert_eq!(log().matches("run started").count(), 7);
