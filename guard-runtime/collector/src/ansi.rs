@@ -68,7 +68,9 @@ impl Screen {
                     if mem::take(&mut self.returned) {
                         line.truncate(start);
                     }
-                    let length = next_control(rest).unwrap_or(rest.len());
+                    let end =
+                        if self.behind > 0 { rest.iter().position(u8::is_ascii_control) } else { next_control(rest) };
+                    let length = end.unwrap_or(rest.len());
                     let text = rest.get(..length).unwrap_or_default();
                     let over = self.draw_over(text, line);
                     line.extend(text.get(over..).unwrap_or_default());
@@ -88,19 +90,19 @@ impl Screen {
         }
     }
 
-    /// Text in the place of what is behind the cursor, as far as that goes; returns how much. A character that takes more or
-    /// fewer bytes than the one in its place ends the line there: usually it was the last.
+    /// Text in the place of what is behind the cursor, as far as that goes; returns how much. Byte by byte, for a letter may come
+    /// in two portions: one that is not ASCII ends the line there, and so does the end of an old one that is not. Usually it
+    /// was the last.
     fn draw_over(&mut self, text: &[u8], line: &mut Buffer<'_>) -> usize {
         let mut taken = 0;
         while self.behind > 0
-            && let Some(rest) = text.get(taken..).filter(|rest| !rest.is_empty())
+            && let Some(new) = text.get(taken..taken + 1)
         {
             let at = line.len() - self.behind;
-            let new = character(rest);
-            if new.len() == line.get(at..).map_or(0, |old| character(old).len()) {
+            if new.is_ascii() && line.get(at).is_some_and(u8::is_ascii) {
                 line.overwrite(at, new);
-                self.behind -= new.len();
-                taken += new.len();
+                self.behind -= 1;
+                taken += 1;
             } else {
                 line.truncate(at);
                 self.behind = 0;
@@ -149,13 +151,6 @@ impl Screen {
     pub(crate) fn end_line(&mut self) {
         *self = Self::default();
     }
-}
-
-/// The character at the front of text in UTF-8.
-fn character(text: &[u8]) -> &[u8] {
-    let rest = text.get(1..).unwrap_or_default();
-    let length = 1 + rest.iter().take_while(|byte| is_continuation(**byte)).count();
-    text.get(..length).unwrap_or(text)
 }
 
 fn is_continuation(byte: u8) -> bool {
