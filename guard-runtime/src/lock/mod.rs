@@ -17,7 +17,7 @@ mod predecessor;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -413,7 +413,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
 
 /// The type of the file system that a file lies on, and where that is mounted (proc(5), mountinfo).
 fn file_system(file: &File) -> Option<String> {
-    let device = file.metadata().ok()?.dev();
+    let device = rustix::fs::fstat(file).ok()?.st_dev;
     let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
