@@ -125,8 +125,9 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         let call = nested(function, &parameters);
         quote!(#checks #start let #value = #call; #finish)
     } else if returns_closure == ImplFn::Itself && !is_async {
-        let body = parameters.inline(body);
-        quote!(#checks #start #body)
+        // Not in a closure: the run ends when the guard is dropped, after the variables.
+        let (variables, content) = (parameters.variables(), body.stream());
+        quote!(#checks #start #variables #content)
     } else {
         quote!(#checks #start let #value = #call; #finish)
     };
@@ -143,7 +144,9 @@ fn body_future(parameters: &Parameters, output: &ReturnType, body: &Group) -> To
         let result = private("__result");
         quote!(if false { let #result: #returned = __guard::no_value(); return #result; })
     });
-    let content = parameters.inline(body);
+    // In the arm of a `match`, what the last expression borrows does not outlive the variables, whatever the edition is.
+    let variables = parameters.variables();
+    let content = braces(quote!(#variables match () { () => #body }), located(Span::mixed_site(), body.span()));
     // The user's spans: what is written here is to the compiler part of the body.
     let block = braces(quote!(#edge #content), body.span());
     quote_spanned!(body.span()=> async move #block.await)

@@ -238,21 +238,21 @@ impl Parameters {
         }
         let call = format_ident!("call_{}", arguments.len(), span = Span::mixed_site());
         let captures = &self.captures;
-        let body = if captures.is_empty() { body.clone() } else { braces(quote!(#captures #body), body.span()) };
+        let content = body.stream();
+        let body = if captures.is_empty() { body.clone() } else { braces(quote!(#captures #content), body.span()) };
         // The user's spans: what is written here is to the compiler part of the body.
         let head = quote_spanned!(body.span()=> move |#(#patterns),*|);
         quote!(__guard::#call(#(#arguments,)* #head #output #body))
     }
 
-    /// The body where no closure is around it: each argument is a variable of its own there. The block is ours, and so of
-    /// edition 2024, whatever the user's is: what the last expression borrows does not outlive the variables.
-    pub(crate) fn inline(&self, body: &Group) -> Group {
+    /// Where no closure is around the body, each argument is a variable of its own there.
+    pub(crate) fn variables(&self) -> TokenStream {
         let Self { captures, passed, .. } = self;
         let bind = passed.iter().map(|Passed { attributes, name, pattern, parts }| {
             let whole = parts.as_ref().map(|_| quote!(let #name = #name;));
             quote!(#whole #(#attributes)* let #pattern = #name;)
         });
-        braces(quote!(#captures #(#bind)* #body), located(Span::mixed_site(), body.span()))
+        quote!(#captures #(#bind)*)
     }
 }
 
