@@ -13,7 +13,7 @@ use crate::return_type::{self, ImplFn};
 use crate::settings::{Settings, runtime};
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
-pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream, is_below_a_test: bool) -> TokenStream {
     let (mut args, mut errors) = Args::parse(arguments.clone());
     let function = match syn::parse2::<Function>(visible(item)) {
         Ok(function) => function,
@@ -23,7 +23,7 @@ pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream) -> TokenStream
             return with_errors(item, &errors);
         }
     };
-    errors.extend(function.check());
+    errors.extend(function.check(is_below_a_test));
     errors.extend(placeholder::check(&mut args, &Parameters::of(&function.signature).sources()));
     if args.get("crate").is_none()
         && let Some(name) = manifest::renamed_runtime()
@@ -125,8 +125,9 @@ fn guarded(args: &Args, function: &Function) -> TokenStream {
         let call = nested(function, &parameters);
         quote!(#checks #start let #value = #call; #finish)
     } else if returns_closure == ImplFn::Itself && !is_async {
-        let body = parameters.inline(body);
-        quote!(#checks #start #body)
+        // Not in a closure: the run ends when the guard is dropped, after the variables.
+        let (variables, content) = (parameters.variables(), body.stream());
+        quote!(#checks #start #variables #content)
     } else {
         quote!(#checks #start let #value = #call; #finish)
     };
@@ -143,7 +144,9 @@ fn body_future(parameters: &Parameters, output: &ReturnType, body: &Group) -> To
         let result = private("__result");
         quote!(if false { let #result: #returned = __guard::no_value(); return #result; })
     });
-    let content = parameters.inline(body);
+    // In the arm of a `match`, what the last expression borrows does not outlive the variables, whatever the edition is.
+    let variables = parameters.variables();
+    let content = braces(quote!(#variables match () { () => #body }), located(Span::mixed_site(), body.span()));
     // The user's spans: what is written here is to the compiler part of the body.
     let block = braces(quote!(#edge #content), body.span());
     quote_spanned!(body.span()=> async move #block.await)
@@ -211,6 +214,10 @@ fn nested(function: &Function, parameters: &Parameters) -> TokenStream {
 mod tests {
     use super::*;
 
+    fn expanded(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
+        expand(arguments, item, false)
+    }
+
     fn pretty(tokens: TokenStream) -> String {
         prettyplease::unparse(&syn::parse2(tokens).expect("the expansion is Rust"))
     }
@@ -219,7 +226,7 @@ mod tests {
     #[test]
     fn the_expansion_in_the_docs_is_what_comes_out() {
         let arguments = quote!(lock = "a.lock", log = "a.log", backups = 30);
-        let expansion = pretty(expand(
+        let expansion = pretty(expanded(
             &arguments,
             &quote!(
                 fn main() -> Result<(), String> {
@@ -237,14 +244,14 @@ mod tests {
     fn half_typed_code_expands() {
         let body: TokenStream = quote!({ let x = ; foo. });
         let item = quote!(fn main() #body);
-        let expansion = expand(&quote!(lock = "a", log = "b"), &item).to_string();
+        let expansion = expanded(&quote!(lock = "a", log = "b"), &item).to_string();
         assert!(expansion.contains("let x = ; foo ."), "{expansion}");
         assert!(!expansion.contains("compile_error"), "{expansion}");
     }
 
     #[test]
     fn with_a_mistake_the_function_is_still_there() {
-        let expansion = expand(
+        let expansion = expanded(
             &quote!(lock = 1),
             &quote!(
                 pub fn job(a: u8) -> u8 {
@@ -265,12 +272,12 @@ mod tests {
                 work().await
             }
         );
-        let expansion = pretty(expand(&quote!(lock = "a", log = "b"), &item));
+        let expansion = pretty(expanded(&quote!(lock = "a", log = "b"), &item));
         let expected = "#[tokio::main]\n\
                         #[::guard_runtime::locked_pipeline(@last, lock = \"a\", log = \"b\")]\n\
                         async fn main() {\n    work().await\n}\n";
         assert_eq!(expansion, expected);
-        let last = expand(
+        let last = expanded(
             &quote!(@last, lock = "a", log = "b"),
             &quote!(
                 fn main() {

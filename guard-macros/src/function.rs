@@ -55,9 +55,12 @@ pub(crate) fn braces(content: TokenStream, span: Span) -> Group {
     block
 }
 
+const NO_TEST: &str = "a skipped run ends the process with 0, and a test binary that ends with 0 has passed: \
+                       use the builder, guard_runtime::Config, in a test";
+
 impl Function {
     /// Functions that cannot be a run.
-    pub(crate) fn check(&self) -> Option<Error> {
+    pub(crate) fn check(&self, is_below_a_test: bool) -> Option<Error> {
         let Signature { constness, abi, asyncness, output, .. } = &self.signature;
         let refused = |token: &dyn ToTokens, message: &str| Some(Error::new_spanned(token.to_token_stream(), message));
         if let Some(token) = constness {
@@ -72,11 +75,10 @@ impl Function {
             );
         }
         if let Some(test) = self.attributes.iter().find(|attribute| is_test(attribute)) {
-            let message = "a skipped run ends the process with 0, and a test binary that ends with 0 has passed: \
-                           use the builder, guard_runtime::Config, in a test";
-            // The compiler's own mark, where #[test] stands above, is not a token of the user's.
-            let is_mark = test.path().is_ident("rustc_test_marker");
-            return if is_mark { refused(&self.signature.ident, message) } else { refused(test, message) };
+            return refused(test, NO_TEST);
+        }
+        if is_below_a_test {
+            return refused(&self.signature.ident, NO_TEST);
         }
         if let Some(second) = self.attributes.iter().find(|attribute| is_named(attribute, &["locked_pipeline"])) {
             return refused(second, "the function is guarded already: keep one #[locked_pipeline]");
@@ -105,19 +107,10 @@ fn is_named(attribute: &Attribute, names: &[&str]) -> bool {
     attribute.path().segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
-/// The attributes that make a test of a function; `rustc_test_marker` is what the compiler leaves of a `#[test]` above.
-fn is_test(attribute: &Attribute) -> bool {
-    const NAMES: [&str; 9] = [
-        "test",
-        "rustc_test_marker",
-        "bench",
-        "rstest",
-        "test_case",
-        "test_matrix",
-        "quickcheck",
-        "wasm_bindgen_test",
-        "gtest",
-    ];
+/// The attributes that make a test of a function.
+pub(crate) fn is_test(attribute: &Attribute) -> bool {
+    const NAMES: [&str; 8] =
+        ["test", "bench", "rstest", "test_case", "test_matrix", "quickcheck", "wasm_bindgen_test", "gtest"];
     is_named(attribute, &NAMES)
 }
 
@@ -238,21 +231,21 @@ impl Parameters {
         }
         let call = format_ident!("call_{}", arguments.len(), span = Span::mixed_site());
         let captures = &self.captures;
-        let body = if captures.is_empty() { body.clone() } else { braces(quote!(#captures #body), body.span()) };
+        let content = body.stream();
+        let body = if captures.is_empty() { body.clone() } else { braces(quote!(#captures #content), body.span()) };
         // The user's spans: what is written here is to the compiler part of the body.
         let head = quote_spanned!(body.span()=> move |#(#patterns),*|);
         quote!(__guard::#call(#(#arguments,)* #head #output #body))
     }
 
-    /// The body where no closure is around it: each argument is a variable of its own there. The block is ours, and so of
-    /// edition 2024, whatever the user's is: what the last expression borrows does not outlive the variables.
-    pub(crate) fn inline(&self, body: &Group) -> Group {
+    /// Where no closure is around the body, each argument is a variable of its own there.
+    pub(crate) fn variables(&self) -> TokenStream {
         let Self { captures, passed, .. } = self;
         let bind = passed.iter().map(|Passed { attributes, name, pattern, parts }| {
             let whole = parts.as_ref().map(|_| quote!(let #name = #name;));
             quote!(#whole #(#attributes)* let #pattern = #name;)
         });
-        braces(quote!(#captures #(#bind)* #body), located(Span::mixed_site(), body.span()))
+        quote!(#captures #(#bind)*)
     }
 }
 
@@ -322,17 +315,12 @@ mod tests {
     use super::*;
 
     fn refusal(item: TokenStream) -> Option<String> {
-        syn::parse2::<Function>(item).expect("a function").check().map(|error| error.to_string())
+        syn::parse2::<Function>(item).expect("a function").check(false).map(|error| error.to_string())
     }
 
-    /// The compiler's mark is what is left of a `#[test]` above.
     #[test]
     fn tests_are_refused() {
         for item in [
-            quote!(
-                #[rustc_test_marker = "job"]
-                fn job() {}
-            ),
             quote!(
                 #[rstest]
                 fn job() {}

@@ -1,6 +1,7 @@
 //! The attribute `#[locked_pipeline]`. Use it through `guard-runtime`, which documents it: this crate is tokens in,
 //! tokens out.
 
+mod above;
 mod args;
 mod expand;
 mod function;
@@ -15,5 +16,5 @@ use proc_macro::TokenStream;
 /// Makes a function a run that is locked, logged, and loses nothing it printed.
 #[proc_macro_attribute]
 pub fn locked_pipeline(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    expand::expand(&arguments.into(), &function.into()).into()
+    expand::expand(&arguments.into(), &function.into(), above::is_a_test()).into()
 }
