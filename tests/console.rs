@@ -270,6 +270,7 @@ fn console_full() {
 
 /// One process of the run makes its streams non-blocking, and with them everybody's: nobody else loses a line.
 #[test]
+#[cfg_attr(guard_portable, ignore = "there is no description of its own for a stream")]
 fn a_child_that_makes_the_streams_non_blocking() {
     const LINES: u64 = 100_000;
     for console in ["file", "pipe", "slow pipe"] {
