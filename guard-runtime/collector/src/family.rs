@@ -29,7 +29,7 @@ pub use proc::StreamId;
 /// Descriptors that are left to the rest of the helper.
 const SPARE_DESCRIPTORS: u64 = 64;
 
-/// Memory for a [`Family`]. It is not touched before the first scan.
+/// Memory for a `Family`. It is not touched before the first scan.
 #[derive(Debug)]
 pub struct FamilyMemory<'a> {
     table: &'a mut [MaybeUninit<Member>],

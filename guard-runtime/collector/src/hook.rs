@@ -101,7 +101,7 @@ pub struct Hook<'a> {
 }
 
 impl Hook<'_> {
-    /// Pointers that [`Running::start`] needs.
+    /// Pointers that `Running::start` needs.
     pub fn pointers(&self) -> usize {
         memchr::memchr_iter(0, self.environment).count() + VERDICT_VARIABLES + 1
     }

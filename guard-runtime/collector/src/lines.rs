@@ -180,7 +180,7 @@ impl<'a> LineShaper<'a> {
 }
 
 /// Writes one line of a record from the front of `text` and returns how much it took, the newline included.
-/// The batch must have space; a line longer than [`MAX_LINE`] is cut there.
+/// The batch must have space; a line longer than `MAX_LINE` is cut there.
 pub fn record_line(
     text: &[u8],
     first: bool,

@@ -51,7 +51,7 @@ struct Told {
 
 impl Output {
     /// `consoles` are what standard output and standard error led to before; `None` where they were closed. With
-    /// `hold_console` they get nothing before [`judge`](Self::judge).
+    /// `hold_console` they get nothing before `judge`.
     ///
     /// # Errors
     /// As pipe(2).

@@ -44,7 +44,7 @@ pub struct Stream {
 
 impl Stream {
     /// What is printed to `stdio` (standard output's may have both), out of a pipe or a pseudo-terminal. `real` is the
-    /// terminal whose place the latter takes, where it [tells of changes](sys::tell_of_changes).
+    /// terminal whose place the latter takes, where it tells of changes.
     pub fn new(
         reader: OwnedFd,
         stdio: Stdio,

@@ -79,7 +79,7 @@ pub struct OnEnd {
     pub hook: Hook<'static>,
     /// Room for [`Hook::pointers`].
     pub pointers: &'static mut [*const c_char],
-    /// [`hook::VERDICT_ROOM`] bytes.
+    /// `hook::VERDICT_ROOM` bytes.
     pub variables: &'static mut [u8],
     shaper: LineShaper<'static>,
     running: Option<(Running, u64)>,

@@ -21,7 +21,7 @@ use crate::buffer::Buffer;
 use crate::file_id::same_place;
 use crate::stream::has_hung_up;
 
-/// Whether [`splice`] can move bytes into a pipe of another user's without blocking.
+/// Whether `splice` can move bytes into a pipe of another user's without blocking.
 pub const HAS_SPLICE: bool = true;
 
 /// A pipe, reader first, closed on exec.
