@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::descriptor::above_standard;
-use crate::link::{FrameWriter, Link, StreamEnd};
+use crate::link::{Link, StreamEnd};
 use crate::outer_run::writes_to;
 use crate::pty;
 use crate::region::Region;
@@ -213,7 +213,7 @@ fn new_stream(
     let flags = if is_terminal { OFlags::RDWR } else { OFlags::WRONLY };
     let second = (serves.out && serves.err).then(|| sys::opened_anew(&writer, flags)).flatten();
     let second = second.map(above_standard).transpose()?;
-    let end = StreamEnd::new(FrameWriter::new(writer, is_terminal), second, serves, copies);
+    let end = StreamEnd::new(writer, is_terminal, second, serves, copies);
     Ok((Stream::new(reader, stdio, is_terminal, real, &mut |bytes| memory.lend(bytes)), end))
 }
 

@@ -2,6 +2,7 @@
 //! and back.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use guard_collector::protocol::{Reply, SAFE_CAPACITY, safe_form};
@@ -10,7 +11,7 @@ use guard_collector::{Blocked, PerStdio, Stdio, StreamId, same_place, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::descriptor::Descriptor;
 use crate::pid_one;
@@ -19,17 +20,35 @@ use crate::pid_one;
 pub(crate) struct FrameWriter {
     descriptor: Descriptor,
     is_terminal: bool,
+    /// When the descriptor was last looked at (microseconds since 1970); none where that is done before each frame.
+    looked: Option<AtomicU64>,
 }
 
 impl FrameWriter {
-    pub(crate) fn new(descriptor: OwnedFd, is_terminal: bool) -> Self {
-        Self { descriptor: Descriptor::new(descriptor), is_terminal }
+    /// Out of the way of user code that closes every descriptor and goes on to open files of its own, or lays a file over each
+    /// number: no record shall land in those.
+    fn new(stream: BorrowedFd<'_>, is_terminal: bool) -> std::io::Result<Self> {
+        let copy = |least| rustix::io::fcntl_dupfd_cloexec(stream, least);
+        let descriptor =
+            beyond_limit(stream).or_else(|_| copy(HIGHEST - 1)).or_else(|_| copy(100)).or_else(|_| copy(3))?;
+        let looked = (descriptor.as_raw_fd() >= FAR).then(AtomicU64::default);
+        Ok(Self { descriptor: Descriptor::new(descriptor), is_terminal, looked })
     }
 
     /// Only the helpers' death makes this fail, and then nobody is there to be told; or user code that has closed every way
-    /// to them.
-    pub(crate) fn send(&self, frame: &[u8]) -> Result<(), Errno> {
-        let writer = self.writer().ok_or(Errno::BADF)?;
+    /// to them. `time` is now, in microseconds since 1970.
+    pub(crate) fn send(&self, frame: &[u8], time: u64) -> Result<(), Errno> {
+        let result = match self.writer(time) {
+            Some(writer) => self.send_through(writer, frame),
+            None => Err(Errno::BADF),
+        };
+        match (result, &self.looked) {
+            (Err(Errno::BADF), Some(_)) => self.send_through(self.standard_writer().ok_or(Errno::BADF)?, frame),
+            (result, _) => result,
+        }
+    }
+
+    fn send_through(&self, writer: BorrowedFd<'_>, frame: &[u8]) -> Result<(), Errno> {
         // A pipe takes a frame whole (`MAX_FRAME`); a terminal does so unless a signal interrupts it half way. One that
         // ends the process may: the terminal may be stalled.
         if !self.is_terminal {
@@ -43,17 +62,47 @@ impl FrameWriter {
 
     /// The descriptor, or where user code has closed that one (its number may be that of a file of the user's) a standard one
     /// that leads there too.
-    fn writer(&self) -> Option<BorrowedFd<'_>> {
-        if self.descriptor.is_ours() {
+    fn writer(&self, time: u64) -> Option<BorrowedFd<'_>> {
+        /// A look costs a system call, half as much as the frame itself. Microseconds; to open files up to a number that is
+        /// `FAR`, or to lay one over each, and then write a record, takes longer.
+        const INTERVAL: u64 = 1_000;
+        if self.looked.as_ref().is_some_and(|looked| time.wrapping_sub(looked.load(Ordering::Relaxed)) < INTERVAL) {
             return Some(self.descriptor.as_fd());
         }
+        if !self.descriptor.is_ours() {
+            return self.standard_writer();
+        }
+        if let Some(looked) = &self.looked {
+            looked.store(time, Ordering::Relaxed);
+        }
+        Some(self.descriptor.as_fd())
+    }
+
+    fn standard_writer(&self) -> Option<BorrowedFd<'static>> {
         Stdio::ALL.into_iter().map(standard).find(|standard| self.descriptor.led_to(standard))
     }
 }
 
+/// Further than any program opens files in a moment.
+const FAR: i32 = 1000;
+/// The kernel's table of descriptors grows to that many, not further.
+const HIGHEST: i32 = 4096;
+
+/// A copy with the number at the soft limit of open files (getrlimit(2)): `open`, `dup2` and the like refuse that number with
+/// `EMFILE` or `EBADF`. Not where it is the hard limit too.
+fn beyond_limit(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.current.filter(|current| *current < HIGHEST as u64).ok_or(Errno::INVAL)?;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(current + 1), ..limit.clone() })?;
+    let copy = rustix::io::fcntl_dupfd_cloexec(descriptor, current as i32);
+    let _ = setrlimit(Resource::Nofile, limit);
+    copy
+}
+
 /// The write end of one stream.
 pub(crate) struct StreamEnd {
-    writer: FrameWriter,
+    descriptor: Descriptor,
+    is_terminal: bool,
     /// A description of its own for standard error, where it serves both.
     second: Option<Descriptor>,
     /// Which standard descriptors it takes the place of.
@@ -64,33 +113,35 @@ pub(crate) struct StreamEnd {
 
 impl StreamEnd {
     pub(crate) fn new(
-        writer: FrameWriter,
+        writer: OwnedFd,
+        is_terminal: bool,
         second: Option<OwnedFd>,
         serves: PerStdio<bool>,
         originals: PerStdio<Option<OwnedFd>>,
     ) -> Self {
         let PerStdio { out, err } = originals;
         let originals = PerStdio { out: out.map(Descriptor::new), err: err.map(Descriptor::new) };
-        Self { writer, second: second.map(Descriptor::new), serves, originals }
+        let (descriptor, second) = (Descriptor::new(writer), second.map(Descriptor::new));
+        Self { descriptor, is_terminal, second, serves, originals }
     }
 
     /// Every description through which it can be written to.
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [Some(&self.writer.descriptor), self.second.as_ref()].into_iter().flatten().map(AsFd::as_fd)
+        [Some(&self.descriptor), self.second.as_ref()].into_iter().flatten().map(AsFd::as_fd)
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
-        self.writer.is_terminal
+        self.is_terminal
     }
 
     /// What is to take the place of a standard descriptor.
     fn description_for(&self, stdio: Stdio) -> &Descriptor {
-        self.second.as_ref().filter(|_| stdio == Stdio::Err).unwrap_or(&self.writer.descriptor)
+        self.second.as_ref().filter(|_| stdio == Stdio::Err).unwrap_or(&self.descriptor)
     }
 
     /// As it is found in other processes.
     pub(crate) fn id(&self) -> Option<StreamId> {
-        StreamId::of(&rustix::fs::fstat(&self.writer.descriptor).ok()?)
+        StreamId::of(&rustix::fs::fstat(&self.descriptor).ok()?)
     }
 }
 
@@ -134,14 +185,10 @@ impl Link {
 
     /// A descriptor of its own for records, in the stream of standard output.
     pub(crate) fn record_writer(&self) -> std::io::Result<FrameWriter> {
-        // Out of the way of user code that closes every descriptor and goes on to open files of its own: those get the
-        // lowest numbers, and no record shall ever land in them.
-        let FrameWriter { descriptor, is_terminal } = &self.ends[0].writer;
+        let StreamEnd { descriptor, is_terminal, .. } = &self.ends[0];
         // On a terminal also out of the way of a child that makes its description non-blocking: half a frame would do.
         let anew = is_terminal.then(|| opened_anew(descriptor, OFlags::WRONLY)).flatten();
-        let writer = anew.as_ref().map_or(descriptor.as_fd(), AsFd::as_fd);
-        let copy = |least| rustix::io::fcntl_dupfd_cloexec(writer, least);
-        Ok(FrameWriter::new(copy(100).or_else(|_| copy(3))?, *is_terminal))
+        FrameWriter::new(anew.as_ref().map_or(descriptor.as_fd(), AsFd::as_fd), *is_terminal)
     }
 
     /// Waits until the collector holds nothing but its own. Until then it has a copy of the lock, and a run that dies at
@@ -223,7 +270,7 @@ impl Link {
     fn restore(&self) {
         for end in &self.ends {
             let is_still_there =
-                |stdio: &Stdio| *end.serves.get(*stdio) && same_place(standard(*stdio), &end.writer.descriptor);
+                |stdio: &Stdio| *end.serves.get(*stdio) && same_place(standard(*stdio), &end.descriptor);
             for stdio in Stdio::ALL.into_iter().filter(is_still_there) {
                 match end.originals.get(stdio) {
                     Some(original) if original.is_ours() => drop(point_standard(stdio, original)),

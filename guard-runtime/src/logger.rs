@@ -266,7 +266,7 @@ fn send_record(
     if text.len() <= MAX_TEXT {
         let header = header(text, false, false);
         frame[..HEADER].copy_from_slice(&header);
-        let _ = channel.writer.send(frame);
+        let _ = channel.writer.send(frame, time);
         return;
     }
     let _long = LONG.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,7 +276,7 @@ fn send_record(
     while let Some(piece) = pieces.next() {
         buffer[..HEADER].copy_from_slice(&header(piece, continuation, pieces.peek().is_some()));
         buffer[HEADER..HEADER + piece.len()].copy_from_slice(piece);
-        if channel.writer.send(&buffer[..HEADER + piece.len()]).is_err() {
+        if channel.writer.send(&buffer[..HEADER + piece.len()], time).is_err() {
             break;
         }
         continuation = true;

@@ -34,11 +34,12 @@ pub(crate) fn severity_tag(severity: Severity) -> &'static Tag {
 type Prefix = [u8; PREFIX];
 
 fn prefix(stamp: &[u8; stamp::LENGTH], tag: Tag) -> Prefix {
-    let mut prefix = *b"1970-01-01T00:00:00.000000Z [     ] ";
-    let parts = stamp.iter().chain(b" [").chain(&tag);
-    for (slot, byte) in prefix.iter_mut().zip(parts) {
-        *slot = *byte;
-    }
+    let mut prefix = [0; PREFIX];
+    let mut room = Buffer::new(&mut prefix);
+    room.extend(stamp);
+    room.extend(b" [");
+    room.extend(&tag);
+    room.extend(b"] ");
     prefix
 }
 

@@ -185,6 +185,7 @@ impl Nonce {
 }
 
 /// What stands in front of the record's text in its frame.
+#[inline]
 pub fn header(nonce: &Nonce, record: &Record<'_>) -> [u8; HEADER] {
     let Record { severity, console, continuation, more, ends_family, time, text } = *record;
     debug_assert!(text.len() <= MAX_TEXT);
@@ -195,11 +196,12 @@ pub fn header(nonce: &Nonce, record: &Record<'_>) -> [u8; HEADER] {
         (ends_family, FLAG_ENDS_FAMILY),
     ];
     let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
-    let parts = [&[severity as u8 | HIGH, flags | HIGH][..], &digits::<2>(text.len() as u64), &digits::<8>(time)];
     let mut header = [0; HEADER];
-    for (slot, byte) in header.iter_mut().zip(nonce.0.iter().chain(parts.into_iter().flatten())) {
-        *slot = *byte;
-    }
+    let mut room = Buffer::new(&mut header);
+    room.extend(&nonce.0);
+    room.extend(&[severity as u8 | HIGH, flags | HIGH]);
+    room.extend(&digits::<2>(text.len() as u64));
+    room.extend(&digits::<8>(time));
     header
 }
 

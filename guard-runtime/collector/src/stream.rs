@@ -193,16 +193,19 @@ impl Stream {
     }
 
     fn process_record(&mut self, record: &Record<'_>, now: u64, output: &mut Output) {
+        if self.is_terminal {
+            let mut room = [0; MAX_TEXT];
+            let mut restored = Buffer::new(&mut room);
+            protocol::restore(record.text, &mut restored);
+            self.process_plain_record(&Record { text: &restored, ..*record }, now, output);
+        } else {
+            self.process_plain_record(record, now, output);
+        }
+    }
+
+    fn process_plain_record(&mut self, record: &Record<'_>, now: u64, output: &mut Output) {
         let Record { severity, console, continuation, more, ends_family, time, text } = *record;
         output.note_end_of_family(ends_family);
-        let mut room = [0; MAX_TEXT];
-        let mut restored = Buffer::new(&mut room);
-        let text = if self.is_terminal {
-            protocol::restore(text, &mut restored);
-            &restored
-        } else {
-            text
-        };
         // A header that was torn may say anything, and a stamp far ahead would stop the clock for all that follow.
         let time = time.min(now);
         if !continuation && !more {

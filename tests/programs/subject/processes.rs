@@ -142,6 +142,7 @@ pub(crate) fn lingering() {
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn records_among_own_files() {
     let directory = directory();
+    log::info!("record before");
     close_all_from_three();
     let create = |number| File::create(directory.join(format!("own{number}"))).unwrap();
     let files: Vec<_> = (0..120).map(create).collect();
