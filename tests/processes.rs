@@ -181,12 +181,12 @@ fn the_collector_is_small() {
 fn records_do_not_land_in_the_users_own_files() {
     let env = TestEnv::new();
     assert!(env.run(&["records_among_own_files"]).status.success());
-    for number in 0..120 {
+    for number in 0..=120 {
         let file = fs::read(env.path(&format!("own{number}"))).unwrap();
         assert!(file.is_empty(), "own{number}: {}", text(&file));
     }
     wait_for("the end", || env.log_text().contains("] printed\n"));
-    assert_eq!(env.entries(), ["subject::processes: record", "printed"]);
+    assert_eq!(env.entries(), ["subject::processes: record before", "subject::processes: record", "printed"]);
 }
 
 /// A run that is over but for a child, and its helpers.

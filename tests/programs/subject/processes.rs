@@ -138,14 +138,20 @@ pub(crate) fn lingering() {
     println!("{} helpers are left", zombies());
 }
 
-/// Every descriptor from three on is the user's: number 100 and those around it, where a record's way might have been.
+/// Every descriptor from three on is the user's, also where a record's way has been.
 #[locked_pipeline(lock = LOCK, log = LOG)]
+#[allow(unsafe_code)]
 pub(crate) fn records_among_own_files() {
     let directory = directory();
     log::info!("record before");
     close_all_from_three();
     let create = |number| File::create(directory.join(format!("own{number}"))).unwrap();
     let files: Vec<_> = (0..120).map(create).collect();
+    let everywhere = create(120);
+    for number in 200..5000 {
+        // SAFETY: what has such a number has none of its own any more.
+        unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&everywhere), number) };
+    }
     log::info!("record");
     println!("printed");
     drop(files);
