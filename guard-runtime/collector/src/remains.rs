@@ -32,6 +32,8 @@ const FRESH: u64 = 30_000_000;
 const GIVE_UP: u64 = 5_000_000;
 /// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
 const STIR: u64 = 10_000_000;
+/// A process that dies closes its descriptors one after the other, a moment before it is dead.
+const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// The most scans in a row: a process that forks without end is not waited for.
 const MOST_SCANS: usize = 10;
 
@@ -218,6 +220,12 @@ impl Collector {
     pub(crate) fn look_at_death(&mut self) {
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
         let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
+        if is_unexpected && self.run.as_ref().is_some_and(|run| run.process.is_none()) {
+            // The end of the control pipe told of the death, and the process may be closing its other descriptors yet.
+            for reader in Stdio::ALL.into_iter().filter_map(|stdio| self.stream(stdio).and_then(Stream::reader)) {
+                let _ = poll(&mut [PollFd::new(reader, PollFlags::empty())], Some(&DYING));
+            }
+        }
         if stage == Stage::Idle && is_unexpected && self.has_writers() {
             self.on_stage(Event::LeftSurvivors(survivors));
         }
@@ -232,8 +240,7 @@ impl Collector {
     /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
     /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
     pub(crate) fn keep_lock_of_living_run(&mut self) {
-        const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        // A process that dies closes its descriptors a moment before it is dead, and then nobody keeps its lock.
+        // Then nobody keeps its lock.
         let process = self.run.as_ref().and_then(|run| run.process.as_ref());
         if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
             return;
