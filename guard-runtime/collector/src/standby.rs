@@ -18,6 +18,13 @@ use crate::sys::{self, exit};
 /// How long a file is held for a next rotation: no longer, or the room of one that somebody removes stays taken.
 const HOLD: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
+/// A collector that dies so soon (microseconds), so often in a row, dies of what it does: after that each takeover waits, a
+/// second longer than the one before. The forks would keep a processor busy as long as the run takes, and dead helpers stay
+/// zombies until its end.
+const SOON: u64 = 1_000_000;
+const SOON_IN_A_ROW: u64 = 200;
+const LONGEST_REST: u64 = 60_000_000;
+
 /// Between two looks at a collector that may be stopped. Microseconds.
 const CHECK_AGAIN: u64 = 1_000_000;
 
@@ -165,6 +172,11 @@ impl Collector {
         );
         self.output.note(Severity::Warn, text);
         self.output.flush();
+        let too_many = self.shared.journal.count_takeover(monotonic(), SOON).saturating_sub(SOON_IN_A_ROW);
+        if too_many > 0 {
+            sys::sleep(&timespec((too_many * SOON).min(LONGEST_REST)));
+            self.shared.journal.took_over(monotonic());
+        }
         None
     }
 }
