@@ -398,6 +398,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// unshare(2) has made a PID namespace for this process's children. The first of them, which ends all others with it, would
+    /// be a helper of the run. Inside the run it may be called.
+    ChildNamespace,
     /// The system refused a process, a pipe or a descriptor: a run fails closed rather than run unlogged.
     Capture(io::Error),
 }
@@ -438,6 +441,10 @@ impl fmt::Display for StartError {
             }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
+            Self::ChildNamespace => f.write_str(
+                "cannot start the log's collector: it would be the first process of the PID namespace that unshare has \
+                 made for this process's children, and all of them would end with it; call unshare inside the run",
+            ),
             #[cfg(feature = "postgres")]
             Self::HeldInCluster { contention, longer_than: None } => write!(f, "run skipped: {contention}"),
             #[cfg(feature = "postgres")]

@@ -63,7 +63,8 @@ modes! {
     }
     processes {
         child_descriptors, close, close_from, close_from_fork, first_child_is_pid_1, forked_child,
-        hold_with_child, lingering, many(u64), on_small_stack, records_among_own_files, redirect, wait_loop,
+        hold_with_child, lingering, many(u64), on_small_stack, records_among_own_files, redirect, secrets,
+        unshared_inside, wait_loop,
     }
     shared_log {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
