@@ -155,8 +155,8 @@ impl Collector {
         loop {
             role = match role {
                 Role::Collector => self.collect(),
-                Role::Standby { pipe, collector } => {
-                    self.stand_by(&pipe, collector);
+                Role::Standby { pipe, collector, number } => {
+                    self.stand_by(&pipe, collector, number);
                     drop(pipe);
                     self.take_over(collector).unwrap_or(Role::Collector)
                 }
@@ -202,7 +202,7 @@ impl Collector {
         self.output.take_new_file();
         loop {
             if mem::take(&mut self.wants_new_standby)
-                && let Some(role) = self.renew_standby()
+                && let Some(role) = self.fork_standby()
             {
                 return role;
             }
@@ -255,7 +255,7 @@ impl Collector {
             }
             self.tell_standby_of_rotation();
             if self.output.take_new_file()
-                && let Some(role) = self.renew_standby()
+                && let Some(role) = self.fork_standby()
             {
                 return role;
             }

@@ -36,6 +36,7 @@ pub struct Journal {
     /// When a standby last took over, microseconds by the monotonic clock.
     took_over: AtomicU64,
     quick_takeovers: AtomicU64,
+    standby: AtomicU64,
 }
 
 /// Lines of the log that are written once.
@@ -114,6 +115,15 @@ impl Journal {
 
     pub(crate) fn stir(&self, time: u64) {
         self.stirred.store(time, Ordering::Release);
+    }
+
+    /// The number of the standby that takes over; an older one may live for a moment.
+    pub(crate) fn standby(&self) -> u64 {
+        self.standby.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_standby(&self, number: u64) {
+        self.standby.store(number, Ordering::Release);
     }
 
     /// A standby takes over now. Returns how often in a row that has been within `soon` of the time before.
