@@ -156,6 +156,7 @@ fn a_stopped_run_is_ended() {
 
 /// With a console that takes nothing, too: then nothing is read from the streams.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn a_run_that_prints_without_end_is_ended() {
     let env = TestEnv::new();
     let started = Instant::now();
@@ -272,6 +273,7 @@ fn survivors_are_killed_where_that_is_wanted() {
 }
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn survivors_are_ignored_where_that_is_wanted() {
     let mut hung = hung(WRITER, "killed", &[("SURVIVORS", "ignore")]);
     let writer = hung.pid("writer");
