@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
-use crate::event_loop::Collector;
+use crate::collector::Collector;
 use crate::process::{self, Parent};
 use crate::protocol::Severity;
 use crate::signals::Blocked;
