@@ -21,6 +21,7 @@ use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
 use crate::log_open::{append_line, open_log};
 use crate::logger::{self, Channel, Levels};
+use crate::show;
 use crate::stuck;
 use crate::usage::Meter;
 use crate::verdict::Plan;
@@ -109,6 +110,9 @@ enum Ending {
 }
 
 pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
+    if show::is_asked_for() {
+        show::show_and_exit(config);
+    }
     let paths = config.paths()?;
     if children_have_another_namespace() {
         return Err(StartError::ChildNamespace);

@@ -14,6 +14,7 @@ use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
 use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::{Journal, OnceLine};
+use crate::moment::Span;
 use crate::protocol::Severity;
 use crate::stage::{Event, Stage, Survivors};
 use crate::stamp::monotonic;
@@ -150,27 +151,6 @@ impl Display for Others<'_> {
             (Err(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
             (Ok(_), true) => f.write_str("it has no other process"),
             (Ok(_), false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
-        }
-    }
-}
-
-/// `2h`, `1m 30s`, `2.500s`.
-struct Span(u64);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
-        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m")];
-        let mut is_first = true;
-        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, "{}{count}{unit}", if is_first { "" } else { " " })?;
-            is_first = false;
-        }
-        let separator = if is_first { "" } else { " " };
-        match (seconds % 60, millis) {
-            (0, 0) if !is_first => Ok(()),
-            (seconds, 0) => write!(f, "{separator}{seconds}s"),
-            (seconds, millis) => write!(f, "{separator}{seconds}.{millis:03}s"),
         }
     }
 }

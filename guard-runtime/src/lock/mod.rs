@@ -130,19 +130,22 @@ impl fmt::Display for Contention {
         write!(f, "{} is held by ", self.path.display())?;
         match &self.holder {
             None => f.write_str("an unknown process"),
-            Some(Holder { left: Some(Left { pid, processes }), started, age, .. }) => {
-                let age = age.as_secs_f64();
-                write!(f, "what is left of pid {pid}, which died {started}, {age:.3}s ago: {processes}")
-            }
-            Some(Holder { pid, program, host, started, age, elsewhere, waits_for, .. }) => {
-                write!(f, "pid {pid} ")?;
-                if *elsewhere {
-                    write!(f, "of another pid namespace or machine (host {host}) ")?;
-                }
-                write!(f, "({program}), started {started}, {:.3}s ago", age.as_secs_f64())?;
-                waits_for.as_ref().map_or(Ok(()), |what| write!(f, ", waiting for {what}"))
-            }
+            Some(holder) => f.write_str(&holder.told(format_args!("{:.3}s", holder.age.as_secs_f64()))),
         }
+    }
+}
+
+impl Holder {
+    /// The holder in words, its age in those of the caller.
+    pub(crate) fn told(&self, age: impl fmt::Display) -> String {
+        let Self { pid, program, host, started, elsewhere, waits_for, left, .. } = self;
+        if let Some(Left { pid, processes }) = left {
+            return format!("what is left of pid {pid}, which died {started}, {age} ago: {processes}");
+        }
+        let place =
+            if *elsewhere { format!("of another pid namespace or machine (host {host}) ") } else { String::new() };
+        let waits = waits_for.as_ref().map(|what| format!(", waiting for {what}")).unwrap_or_default();
+        format!("pid {pid} {place}({program}), started {started}, {age} ago{waits}")
     }
 }
 
@@ -397,6 +400,33 @@ pub(crate) fn common_record() -> String {
 pub(crate) fn refusal(path: &Path, file: &Stat) -> io::Result<Option<Refusal>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(file_kind(file).map(Refusal::NotRegular).or(planted(file, &rustix::fs::stat(parent)?)))
+}
+
+/// Whether something is at that path; nothing is opened or made.
+///
+/// # Errors
+/// What is there is not to be written, or cannot be looked at.
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
+    match rustix::fs::lstat(path) {
+        Ok(stat) => match refusal(path, &stat)? {
+            Some(refusal) => Err(io::Error::other(refusal.to_string())),
+            None => Ok(true),
+        },
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who holds the lock by its file's record. The file is read: no lock is tried, and none is made.
+///
+/// # Errors
+/// As [`is_there`], and what keeps the file from being read.
+pub(crate) fn recorded_holder(path: &Path) -> io::Result<Option<Holder>> {
+    if !is_there(path)? {
+        return Ok(None);
+    }
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    Ok(read_holder(&mut File::options().read(true).custom_flags(flags).open(path)?))
 }
 
 /// Whether the lock was had. Every error but contention is one.

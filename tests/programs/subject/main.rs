@@ -13,6 +13,7 @@ mod log_file;
 mod order;
 mod processes;
 mod shared_log;
+mod show;
 mod support;
 mod surroundings;
 mod survival;
@@ -71,6 +72,7 @@ modes! {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
         shared_log_with_child(u64), small_shared_log(u64), wide_shared_log(u64),
     }
+    show { all(String), built, later, unset }
     surroundings {
         c_reader, c_stdio(u64), default_with_tilde, default_with_variable, pipes_used_up(u64), stdout_held,
     }
