@@ -132,7 +132,7 @@ fn a_lock_that_is_held() {
         .spawn()
         .unwrap();
     let log = env.path("logs/north.log");
-    wait_for("it to run", || fs::read_to_string(&log).unwrap_or_default().contains("[OUT  ] ran\n"));
+    wait_for("it to run", || fs::read_to_string(&log).unwrap_or_default().contains("] subject::tenants: for north\n"));
     let before = everything(&env.path(""));
     let output = show(&env, &["sync", "north"]);
     let shown = shown(&env, &output);

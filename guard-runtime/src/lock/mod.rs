@@ -37,6 +37,10 @@ use crate::fork;
 const ROUNDS: u32 = 100;
 /// Between two tries for a held lock.
 const POLL: Duration = Duration::from_millis(15);
+/// A holder has the lock before its record is written: of two runs that start at once, the loser looks again for so long, so
+/// often, until it can say who won.
+const RECORD_AWAITED: Duration = Duration::from_millis(200);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
 /// one that was not touched for so long is not known to live.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(150);
@@ -213,7 +217,7 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl PipelineLock {
-    /// Takes the lock at once, or says who holds it.
+    /// Takes the lock at once, or says who holds it; a holder that is not known is looked for up to 200 ms.
     ///
     /// The path is used as it is (templates are [`Config`](crate::Config)'s). The file's record is written only once
     /// the lock is held: a loser changes not a byte of it.
@@ -222,7 +226,18 @@ impl PipelineLock {
     /// [`LockError::Held`] where another run holds it; [`LockError::Unusable`] for everything else: a directory that
     /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
     pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
-        let path = path.as_ref();
+        let (path, start) = (path.as_ref(), Instant::now());
+        loop {
+            match Self::try_once(path) {
+                Err(LockError::Held(Contention { holder: None, .. })) if start.elapsed() < RECORD_AWAITED => {
+                    std::thread::sleep(BETWEEN_LOOKS);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_once(path: &Path) -> Result<Self, LockError> {
         let unusable =
             |action| move |source| LockError::Unusable { path: path.to_path_buf(), action, file_system: None, source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
