@@ -131,7 +131,7 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
 }
 
 /// `pid_namespaces(7)`: unshare(2) leaves the caller in its own. Where nobody is in the other one yet the link has no target.
-fn children_have_another_namespace() -> bool {
+pub(crate) fn children_have_another_namespace() -> bool {
     let of_children = "/proc/thread-self/ns/pid_for_children";
     let Ok(own) = std::fs::read_link("/proc/thread-self/ns/pid") else { return false };
     match std::fs::read_link(of_children) {

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::config::{Config, Paths, StartError};
 use crate::lock::{LockError, is_there};
 use crate::log_open::described;
+use crate::run::children_have_another_namespace;
 use crate::verdict::Plan;
 
 /// Looks in the order of a run, so that the first thing that is wrong is what a run would say.
@@ -19,6 +20,9 @@ use crate::verdict::Plan;
 /// As a run's start; never that the lock is held.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     let paths = config.paths()?;
+    if children_have_another_namespace() {
+        return Err(StartError::ChildNamespace);
+    }
     let Paths { lock, log, .. } = &paths;
     #[cfg(feature = "postgres")]
     config.cluster.shown(lock, &config.arguments)?;
