@@ -40,24 +40,3 @@ impl Display for Others<'_> {
         }
     }
 }
-
-/// `2h`, `1m 30s`, `2.500s`.
-pub(crate) struct Span(pub(crate) u64);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
-        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m")];
-        let mut is_first = true;
-        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, "{}{count}{unit}", if is_first { "" } else { " " })?;
-            is_first = false;
-        }
-        let separator = if is_first { "" } else { " " };
-        match (seconds % 60, millis) {
-            (0, 0) if !is_first => Ok(()),
-            (seconds, 0) => write!(f, "{separator}{seconds}s"),
-            (seconds, millis) => write!(f, "{separator}{seconds}.{millis:03}s"),
-        }
-    }
-}

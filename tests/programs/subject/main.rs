@@ -13,9 +13,11 @@ mod log_file;
 mod order;
 mod processes;
 mod shared_log;
+mod show;
 mod support;
 mod surroundings;
 mod survival;
+mod tenants;
 mod terminals;
 mod verdict;
 
@@ -70,6 +72,7 @@ modes! {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
         shared_log_with_child(u64), small_shared_log(u64), wide_shared_log(u64),
     }
+    show { all(String), built, later, unset }
     surroundings {
         c_reader, c_stdio(u64), default_with_tilde, default_with_variable, pipes_used_up(u64), stdout_held,
     }
@@ -77,6 +80,7 @@ modes! {
         abort(u64), code, count(u64), crowd(u64), exit(u64), exit_beside_the_end(u64), fail, fail_long, panic(u64),
         segfault(u64), two_exits,
     }
+    tenants { sync(String), sync_at_go(String) }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
     verdict {
         end_all(String), end_quiet(String), end_told(String), find_stuck, flood_then_wait(u64), hold_with_status,
