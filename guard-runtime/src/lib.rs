@@ -16,6 +16,8 @@ mod descriptor;
 #[cfg(unix)]
 mod environment;
 #[cfg(unix)]
+mod error;
+#[cfg(unix)]
 mod flush;
 #[cfg(unix)]
 mod fork;
@@ -57,7 +59,9 @@ mod usage;
 mod verdict;
 
 #[cfg(unix)]
-pub use config::{Config, StartError};
+pub use config::Config;
+#[cfg(unix)]
+pub use error::StartError;
 #[cfg(unix)]
 pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
@@ -67,9 +71,9 @@ pub use launch::{ConsoleMode, Tee};
 #[cfg(all(unix, feature = "postgres"))]
 pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 #[cfg(unix)]
-pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
+pub use lock::{Contention, Holder, Left, LockError, PipelineLock, UnusableLock};
 #[cfg(unix)]
-pub use parse::{parse_duration, parse_level, parse_size};
+pub use parse::{ParseError, parse_duration, parse_level, parse_size};
 #[cfg(unix)]
 pub use run::{Guard, Outcome};
 
