@@ -32,6 +32,9 @@ const FRESH: u64 = 30_000_000;
 const GIVE_UP: u64 = 5_000_000;
 /// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
 const STIR: u64 = 10_000_000;
+/// From the first sign of a process's death to its end.
+const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// The most scans in a row: a process that forks without end is not waited for.
 const MOST_SCANS: usize = 10;
 
@@ -232,7 +235,6 @@ impl Collector {
     /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
     /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
     pub(crate) fn keep_lock_of_living_run(&mut self) {
-        const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         // A process that dies closes its descriptors a moment before it is dead, and then nobody keeps its lock.
         let process = self.run.as_ref().and_then(|run| run.process.as_ref());
         if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
@@ -272,9 +274,12 @@ impl Collector {
             return;
         }
         self.scan(Whom::FamilyAndStrangers, None);
+        self.take_lock();
         let (severity, end) = match (is_dead, stage) {
             (false, _) => (Severity::Info, ""),
-            (true, Stage::Holding) => (Severity::Warn, "; the lock is kept until they have ended"),
+            (true, Stage::Holding) if self.remains.lock.is_some() => {
+                (Severity::Warn, "; the lock is kept until they have ended")
+            }
             (true, _) => (Severity::Warn, ""),
         };
         let Self { remains, output, .. } = self;
@@ -432,7 +437,13 @@ impl Collector {
         if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
             return;
         }
-        match HeldLock::try_take(self.remains.limits.lock) {
+        let take = || HeldLock::try_take(self.remains.limits.lock);
+        let taken = match take() {
+            Err(Errno::WOULDBLOCK) if self.run_is_dying() => return,
+            Err(Errno::WOULDBLOCK) => take(),
+            taken => taken,
+        };
+        match taken {
             Ok(lock) => {
                 self.remains.lock = Some(lock);
                 self.write_record();
@@ -451,6 +462,15 @@ impl Collector {
             }
             Err(_) => {}
         }
+    }
+
+    /// It has been seen to die before it was dead, and may have the lock's descriptor open for a moment yet. That moment is
+    /// waited for once the closing line stands.
+    fn run_is_dying(&self) -> bool {
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        let time = if matches!(self.state, State::Draining(_)) { &NO_TIME } else { &DYING };
+        self.shared.journal.died() != 0
+            && process.is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) == Ok(0))
     }
 
     fn write_record(&mut self) {
