@@ -93,7 +93,7 @@ const HIGHEST: i32 = 4096;
 fn beyond_limit(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let limit = getrlimit(Resource::Nofile);
     let current = limit.current.filter(|current| *current < HIGHEST as u64).ok_or(Errno::INVAL)?;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(current + 1), ..limit.clone() })?;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(current + 1), ..limit })?;
     let copy = rustix::io::fcntl_dupfd_cloexec(descriptor, current as i32);
     let _ = setrlimit(Resource::Nofile, limit);
     copy
