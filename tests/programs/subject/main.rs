@@ -16,6 +16,7 @@ mod shared_log;
 mod support;
 mod surroundings;
 mod survival;
+mod systemd;
 mod terminals;
 mod verdict;
 
@@ -76,6 +77,7 @@ modes! {
         abort(u64), code, count(u64), crowd(u64), exit(u64), exit_beside_the_end(u64), fail, fail_long, panic(u64),
         segfault(u64), two_exits,
     }
+    systemd { service(u64), short }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
     verdict {
         end_all(String), end_quiet(String), end_told(String), find_stuck, flood_then_wait(u64), hold_with_status,
