@@ -49,6 +49,22 @@ fn by_the_attribute() {
     assert!(host.log().contains(", cluster lock `by-attribute` (PostgreSQL at 127.0.0.1:"), "{}", host.log());
 }
 
+/// The server is not asked: nobody listens there. The password is not printed.
+#[test]
+fn the_configuration_is_shown_without_the_server() {
+    let host = Host::new();
+    let show = |url: &str| host.command("attribute", url).env("GUARD_SHOW", "clustered").output().unwrap();
+    let output = show("postgres://u:hunter2@127.0.0.1:1/d?sslmode=disable");
+    let shown = text(&output.stdout);
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{shown}");
+    let rows = "cluster_lock        `by-attribute` (PostgreSQL at 127.0.0.1:1)\ncluster_timeout     6s\non_lock_lost        tell\n";
+    assert!(shown.contains(rows) && !shown.contains("hunter2"), "{shown}");
+    let output = show("postgres://u:hunter2@127.0.0.1:1/d");
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(73), "{shown}");
+    assert!(shown.contains("sslmode is missing") && !shown.contains("hunter2"), "{shown}");
+}
+
 #[test]
 fn given_back_at_the_end() {
     let server = Server::new();

@@ -30,6 +30,7 @@ fn line(number: u64) -> String {
 
 /// What the run printed, and what the language says of its end behind it.
 #[test]
+#[cfg_attr(guard_portable, ignore = "no exit status is told there")]
 fn what_the_console_shows_of_each_end() {
     for (how, signal, shown, behind) in [
         ("well", 0, false, ""),

@@ -70,6 +70,28 @@ fn disk_full_and_room_again() {
     assert!(told[0].contains(&format!(": {missing} bytes are missing here")), "{missing}: {told:?}");
 }
 
+/// No room for the holder's record: the run goes on, and keeps others out all the same.
+#[test]
+#[ignore = "needs root, to mount a tmpfs"]
+fn no_room_for_the_record() {
+    let env = TestEnv::new();
+    fs::create_dir(env.path("locks")).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(env.path("locks")).status();
+    assert!(mount.unwrap().success());
+    fs::write(env.path("locks/ballast"), vec![0; 64 * 1024]).unwrap();
+    let mut holder = env.holder();
+    let record = fs::read(env.lock()).unwrap();
+    let loser = env.run(&["hold"]);
+    drop(holder.stdin.take());
+    let ended = holder.wait().unwrap();
+    let log = env.log_text();
+    assert!(Command::new("umount").arg(env.path("locks")).status().unwrap().success());
+    assert_eq!((ended.code(), loser.status.code()), (Some(0), Some(0)));
+    assert!(record.is_empty(), "there was room for {}", text(&record));
+    assert!(text(&loser.stderr).contains("held by an unknown process"), "{}", text(&loser.stderr));
+    assert!(log.lines().any(|line| log_line::text(line) == Some("held")) && log.contains("run finished in"), "{log}");
+}
+
 /// A directory in the place of a backup: the log grows on, and says so once.
 #[test]
 fn rotation_impossible() {

@@ -74,6 +74,45 @@ fn redirected_closed_and_closed_from() {
     assert_eq!(env.entries(), ["before", "after"]);
 }
 
+/// How often `needle` is in the memory of a process (proc(5)), its main stack aside.
+fn occurrences(pid: u32, needle: &[u8]) -> usize {
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut count = 0;
+    for map in maps.lines().filter(|map| !map.ends_with("[stack]") && !map.ends_with("[vvar]")) {
+        let (range, rest) = map.split_once(' ').unwrap();
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).unwrap());
+        let mut bytes = vec![0; (end - start) as usize];
+        // Some of the kernel's own cannot be read.
+        if rest.starts_with('r') && std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, start).is_ok() {
+            count += memchr::memmem::find_iter(&bytes, needle).count();
+        }
+    }
+    count
+}
+
+/// What the run had in its memory before it began is not in that of its helpers.
+#[test]
+#[cfg_attr(guard_portable, ignore = "nothing is let go of there")]
+#[cfg_attr(target_arch = "x86", ignore = "nothing is let go of there")]
+fn the_helpers_have_none_of_the_runs_secrets() {
+    let env = TestEnv::new();
+    let mut command = env.subject(&["secrets"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the run", || env.log_text().contains("] held\n") && helpers(child.id()).len() == 2);
+    let secret: Vec<u8> = (0..20_u8).map(|number| b'A' + number * 7 % 26).collect();
+    let of_run = occurrences(child.id(), &secret);
+    assert!(of_run > 100_000, "{of_run}");
+    for (helper, name) in helpers(child.id()) {
+        let of_helper = occurrences(helper, &secret);
+        println!("{of_run} in the run, {of_helper} in {name}");
+        assert_eq!(of_helper, 0, "{name}");
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
 /// Numbers that were ours once are the user's files now: a forked child keeps them.
 #[test]
 fn a_forked_child_keeps_the_users_own_files() {
@@ -181,12 +220,12 @@ fn the_collector_is_small() {
 fn records_do_not_land_in_the_users_own_files() {
     let env = TestEnv::new();
     assert!(env.run(&["records_among_own_files"]).status.success());
-    for number in 0..120 {
+    for number in 0..=120 {
         let file = fs::read(env.path(&format!("own{number}"))).unwrap();
         assert!(file.is_empty(), "own{number}: {}", text(&file));
     }
     wait_for("the end", || env.log_text().contains("] printed\n"));
-    assert_eq!(env.entries(), ["subject::processes: record", "printed"]);
+    assert_eq!(env.entries(), ["subject::processes: record before", "subject::processes: record", "printed"]);
 }
 
 /// A run that is over but for a child, and its helpers.

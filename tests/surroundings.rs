@@ -14,6 +14,7 @@ use support::{NO_STANDBY, STANDBY, TestEnv, before_exec, is_root, kill, logged, 
 
 /// `unshare` gives the program a pid namespace, in which it is PID 1.
 #[test]
+#[cfg_attr(guard_portable, ignore = "helpers are children of whoever adopts orphans there")]
 fn as_pid_1() {
     let env = TestEnv::new();
     let unshare = |arguments: &[&str]| {
@@ -38,6 +39,7 @@ fn as_pid_1() {
 }
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "helpers are children of whoever adopts orphans there")]
 fn under_a_subreaper_and_as_one() {
     // Orphans are given to the nearest ancestor that asked for them. This does not outlast a fork, but an exec.
     let adopt = || {
@@ -111,6 +113,7 @@ fn limit_processes(most: u64) {
 
 /// No further process may be forked: refused. One may: a run without a standby, which says so.
 #[test]
+#[cfg_attr(guard_portable, ignore = "a helper takes two forks there")]
 fn few_processes() {
     for (limit, code) in [(1, 73), (2, 0)] {
         if limit == 2 && !is_root() {

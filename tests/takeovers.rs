@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{
     COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, are_gone, helper, helpers, kill, logged, printed,
@@ -86,6 +86,31 @@ fn killed_during_the_takeover() {
     let told = told.into_inner();
     println!("{runs} takeovers killed, {told} notes");
     assert!(told >= runs, "each run tells of it");
+}
+
+/// A collector that dies as soon as it collects does not keep a processor busy with forks.
+#[test]
+fn collectors_that_die_at_once() {
+    let env = TestEnv::new();
+    let mut child = env.subject(&["flood_on_in_one_file", "0"]).stdout(Stdio::null()).spawn().unwrap();
+    let (mut last, mut kills) = (0, 0);
+    let mut rested = |least: Duration| {
+        let killed = Instant::now();
+        wait_for("the next collector", || {
+            let collector = helpers(child.id()).into_iter().find(|(pid, name)| name == COLLECTOR && *pid != last);
+            collector.inspect(|(pid, _)| last = *pid).is_some()
+        });
+        kills += 1;
+        // A standby that is new has the collector's name for a moment: some of these are standbys.
+        assert!(kill(last, 9) && kills < 1000);
+        killed.elapsed() > least
+    };
+    while !rested(Duration::from_millis(900)) {}
+    while !rested(Duration::from_millis(1900)) {}
+    println!("{kills} kills");
+    env.go();
+    assert_eq!(child.wait().unwrap().code(), Some(7), "the job ends as it would");
+    assert!(env.closing_line().contains("run ended by process::exit"));
 }
 
 /// The second one is killed on its way back into the log, which it opens to tell of the first.

@@ -65,6 +65,7 @@ fn bytes_on_the_terminal_are_those_of_the_bare_program() {
 }
 
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody is told of a resize there")]
 fn a_resize_is_seen() {
     let env = TestEnv::new();
     let terminal = Terminal::new();
@@ -280,6 +281,7 @@ fn a_pager_gets_keys() {
 
 /// A child sets the flags of the terminal that it finds behind its standard streams.
 #[test]
+#[cfg_attr(guard_portable, ignore = "a change of flags is not told there")]
 fn a_child_that_sets_the_terminals_flags() {
     for script in ["stty sane <&2", "stty sane <&1", "stty cooked <&2", "stty -F /dev/stderr onlcr opost"] {
         let env = TestEnv::new();
@@ -299,6 +301,7 @@ fn a_child_that_sets_the_terminals_flags() {
 
 /// A child in the foreground hears of it as the program does, and finds the new size when it asks.
 #[test]
+#[cfg_attr(guard_portable, ignore = "nobody is told of a resize there")]
 fn a_resize_is_seen_by_children() {
     for _ in 0..5 {
         let env = TestEnv::new();

@@ -8,6 +8,7 @@ pub use std::boxed::Box;
 
 use crate::Guard;
 pub use crate::cluster_arguments::*;
+use crate::environment::program_name;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
 use crate::parse::{parse_duration, parse_level, parse_size, path_template};
 pub use crate::{Config, ConsoleMode, Survivors, Tee};
@@ -20,8 +21,8 @@ pub fn start(config: &Config) -> Guard {
             // The log has it.
             std::process::exit(0);
         }
-        let program = std::env::args_os().next().unwrap_or_default();
-        let program = std::path::Path::new(&program).file_name().unwrap_or_default().display();
+        let program = program_name();
+        let program = program.display();
         // One line; and stderr may be closed, which is no reason to panic.
         let _ = std::io::stderr().write_all(format!("{program}: {error}\n").as_bytes());
         std::process::exit(code.into())

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{Config, StartError};
-use crate::lock::cluster::{OnLockLost, split_name};
+use crate::lock::cluster::{OnLockLost, Session, split_name};
 use crate::parse::path_template::{self, Arguments};
 
 /// The cluster lock's part of a [`Config`].
@@ -52,6 +52,15 @@ impl ClusterConfig {
         let (connection, name) = split_name(&filled).map_err(wrong)?;
         let by_file = || lock.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Some((connection.to_owned(), name.map_or_else(by_file, str::to_owned))))
+    }
+
+    /// The lock's name and its server, which is not asked. No part of the template that may be a password's stands in it.
+    pub(crate) fn shown(&self, lock: &Path, arguments: &Arguments) -> Result<Option<String>, StartError> {
+        let Some((connection, name)) = self.place(lock, arguments)? else { return Ok(None) };
+        // Not with the lock's name: where a `#` in a password was not encoded, that is a part of it.
+        let wrong = |what| StartError::Argument { what: format!("cluster_lock: {what}") };
+        let server = Session::server_of(&connection).map_err(wrong)?;
+        Ok(Some(format!("`{name}` ({server})")))
     }
 }
 

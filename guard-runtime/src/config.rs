@@ -75,6 +75,14 @@ pub(crate) struct Paths {
     pub(crate) metrics: Option<PathBuf>,
 }
 
+/// What the path templates stand for, or what is wrong with each.
+pub(crate) struct Expanded {
+    pub(crate) lock: Result<PathBuf, String>,
+    pub(crate) log: Result<PathBuf, String>,
+    pub(crate) status: Option<Result<PathBuf, String>>,
+    pub(crate) metrics: Option<Result<PathBuf, String>>,
+}
+
 impl Config {
     /// From SIGTERM to SIGKILL, unless [`Config::kill_after`] says otherwise.
     pub(crate) const KILL_AFTER: Duration = Duration::from_secs(30);
@@ -240,6 +248,10 @@ impl Config {
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
     ///
+    /// Where the environment variable `GUARD_SHOW` is the program's file name, it does none of this: it prints this
+    /// configuration on standard output, and the process exits here, with 0, or with 73 where a run could not be set up
+    /// (see the attribute's documentation).
+    ///
     /// # Errors
     /// [`StartError`]. Nothing is captured then, and no process is left behind; the lock file may be there.
     pub fn start(&self) -> Result<Guard, StartError> {
@@ -252,7 +264,7 @@ impl Config {
         self.console == ConsoleMode::Always || rustix::termios::isatty(rustix::stdio::stderr())
     }
 
-    /// Fills the templates in.
+    /// Fills the templates in, and looks whether everything goes together.
     pub(crate) fn paths(&self) -> Result<Paths, StartError> {
         if self.backups > Self::MAX_BACKUPS || self.max_size == 0 {
             let Self { backups, max_size, .. } = self;
@@ -268,15 +280,13 @@ impl Config {
             let what = "kill_after says how long SIGTERM has; give it together with timeout or survivors = \"kill\"";
             return Err(StartError::Argument { what: what.into() });
         }
-        let expand = |name: &str, template: &str, suffix: usize| {
-            let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };
-            let expanded = path_template::expand(template, &self.arguments, variable);
-            let fits = expanded.and_then(|path| fits(path, suffix));
-            let absolute = fits.and_then(|path| std::path::absolute(path).map_err(|error| error.to_string()));
-            absolute.map_err(|wrong| StartError::Argument { what: format!("{name} = \"{template}\": {wrong}") })
+        let Expanded { lock, log, status, metrics } = self.expanded();
+        let wrong = |name, template: &str, wrong| {
+            let what = format!("{name} = \"{template}\": {wrong}");
+            StartError::Argument { what }
         };
-        let backup = format!(".{}", self.backups).len();
-        let (lock, log) = (expand("lock", &self.lock, 0)?, expand("log", &self.log, backup)?);
+        let lock = lock.map_err(|error| wrong("lock", &self.lock, error))?;
+        let log = log.map_err(|error| wrong("log", &self.log, error))?;
         if names_the_log(&resolved(&lock), &resolved(&log)) {
             let what = format!(
                 "lock = {}: names the log {} or one of its backups; give the lock a file of its own",
@@ -285,9 +295,9 @@ impl Config {
             );
             return Err(StartError::Argument { what });
         }
-        let optional = |name, template: &Option<String>| {
-            let Some(template) = template else { return Ok(None) };
-            let path = expand(name, template, TEMPORARY_SUFFIX)?;
+        let optional = |name, template: &Option<String>, path: Option<Result<PathBuf, String>>| {
+            let Some(path) = path else { return Ok(None) };
+            let path = path.map_err(|error| wrong(name, template.as_deref().unwrap_or_default(), error))?;
             if names_the_log(&resolved(&path), &resolved(&log)) || resolved(&path) == resolved(&lock) {
                 let what = format!(
                     "{name} = {}: names the lock, the log or a backup; give it a file of its own",
@@ -297,12 +307,29 @@ impl Config {
             }
             Ok(Some(path))
         };
-        let (status, metrics) = (optional("status", &self.status)?, optional("metrics", &self.metrics)?);
+        let status = optional("status", &self.status, status)?;
+        let metrics = optional("metrics", &self.metrics, metrics)?;
         if let Some(path) = metrics.as_ref().filter(|path| path.extension().is_none_or(|ending| ending != "prom")) {
             let what = format!("metrics = {}: node_exporter reads files whose name ends in .prom", path.display());
             return Err(StartError::Argument { what });
         }
         Ok(Paths { lock, log, status, metrics })
+    }
+
+    /// Fills the templates in, each by itself.
+    pub(crate) fn expanded(&self) -> Expanded {
+        let expand = |template: &str, suffix: usize| {
+            let variable = |name: &std::ffi::OsStr| -> Option<OsString> { std::env::var_os(name) };
+            let path = fits(path_template::expand(template, &self.arguments, variable)?, suffix)?;
+            std::path::absolute(path).map_err(|error| error.to_string())
+        };
+        let report = |template: &Option<String>| template.as_ref().map(|template| expand(template, TEMPORARY_SUFFIX));
+        Expanded {
+            lock: expand(&self.lock, 0),
+            log: expand(&self.log, format!(".{}", self.backups).len()),
+            status: report(&self.status),
+            metrics: report(&self.metrics),
+        }
     }
 }
 
@@ -398,6 +425,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// unshare(2) has made a PID namespace for this process's children. The first of them, which ends all others with it, would
+    /// be a helper of the run. Inside the run it may be called.
+    ChildNamespace,
     /// The system refused a process, a pipe or a descriptor: a run fails closed rather than run unlogged.
     Capture(io::Error),
 }
@@ -438,6 +468,10 @@ impl fmt::Display for StartError {
             }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
+            Self::ChildNamespace => f.write_str(
+                "cannot start the log's collector: it would be the first process of the PID namespace that unshare has \
+                 made for this process's children, and all of them would end with it; call unshare inside the run",
+            ),
             #[cfg(feature = "postgres")]
             Self::HeldInCluster { contention, longer_than: None } => write!(f, "run skipped: {contention}"),
             #[cfg(feature = "postgres")]

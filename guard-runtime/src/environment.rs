@@ -1,7 +1,9 @@
-//! The environment as a helper can hand it on: packed into bytes before the fork, for execve(2) after it.
+//! The environment as a helper can hand it on: packed into bytes before the fork, for execve(2) after it; and the
+//! program's name.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// `NAME=value` and a NUL each. Variables named `GUARD_…` are left out: they are a hook's own, and what an outer run's
 /// hook was told must not be taken for this one's verdict.
@@ -15,6 +17,12 @@ pub(crate) fn packed(variables: impl IntoIterator<Item = (OsString, OsString)>) 
         }
     }
     bytes
+}
+
+/// The program's file name, as it was called; empty where it was called without one.
+pub(crate) fn program_name() -> OsString {
+    let program = PathBuf::from(std::env::args_os().next().unwrap_or_default());
+    program.file_name().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
 #[cfg(unix)]
+mod closing_line;
+#[cfg(unix)]
 mod cluster_arguments;
 #[cfg(all(unix, feature = "postgres"))]
 mod cluster_config;
@@ -43,6 +45,10 @@ mod pty;
 mod region;
 #[cfg(unix)]
 mod run;
+#[cfg(unix)]
+mod setup;
+#[cfg(unix)]
+mod show;
 #[cfg(unix)]
 mod stuck;
 #[cfg(unix)]

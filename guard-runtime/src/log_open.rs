@@ -19,10 +19,15 @@ pub(crate) fn open_log(path: &Path, max_size: u64, backups: u16) -> io::Result<L
     if let Some(kind) = rustix::fs::stat(path).ok().as_ref().and_then(file_kind) {
         return Err(io::Error::other(Refusal::NotRegular(kind).to_string()));
     }
-    LogFile::open(path.as_os_str().as_bytes(), max_size, backups.into()).map_err(|refusal| match refusal {
+    LogFile::open(path.as_os_str().as_bytes(), max_size, backups.into()).map_err(described)
+}
+
+/// A refusal as an error of the system, or one in words of ours.
+pub(crate) fn described(refusal: Refusal) -> io::Error {
+    match refusal {
         Refusal::Os(error) => error.into(),
         refusal => io::Error::other(refusal.to_string()),
-    })
+    }
 }
 
 /// One line of the log by itself, of a program that has no collector.

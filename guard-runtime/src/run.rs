@@ -21,6 +21,7 @@ use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
 use crate::log_open::{append_line, open_log};
 use crate::logger::{self, Channel, Levels};
+use crate::show;
 use crate::stuck;
 use crate::usage::Meter;
 use crate::verdict::Plan;
@@ -109,7 +110,13 @@ enum Ending {
 }
 
 pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
+    if show::is_asked_for() {
+        show::show_and_exit(config);
+    }
     let paths = config.paths()?;
+    if children_have_another_namespace() {
+        return Err(StartError::ChildNamespace);
+    }
     if CLAIMED.swap(true, Ordering::AcqRel) {
         return Err(StartError::Active);
     }
@@ -121,6 +128,17 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
         CLAIMED.store(false, Ordering::Release);
     }
     result
+}
+
+/// `pid_namespaces(7)`: unshare(2) leaves the caller in its own. Where nobody is in the other one yet the link has no target.
+pub(crate) fn children_have_another_namespace() -> bool {
+    let of_children = "/proc/thread-self/ns/pid_for_children";
+    let Ok(own) = std::fs::read_link("/proc/thread-self/ns/pid") else { return false };
+    match std::fs::read_link(of_children) {
+        Ok(of_children) => of_children != own,
+        // Before Linux 4.12 there is no such link.
+        Err(_) => std::fs::symlink_metadata(of_children).is_ok(),
+    }
 }
 
 fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {

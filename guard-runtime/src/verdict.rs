@@ -13,13 +13,13 @@ use guard_collector::{
     VerdictMemory, now,
 };
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::config::{Config, Paths, StartError};
 use crate::descriptor::above_standard;
 use crate::environment::packed;
-use crate::lock::refusal;
+use crate::lock::is_there;
 use crate::region::Region;
+use crate::setup::can_make;
 
 /// Where the verdict on a run is to be told.
 pub(crate) struct Plan {
@@ -73,6 +73,20 @@ impl Plan {
         };
         let (status, metrics) = (place("status", &paths.status)?, place("metrics", &paths.metrics)?);
         Ok(Self { status, metrics, on_end, texts, told_lost: told_lost.map(|pid| pid as i32) })
+    }
+
+    /// What keeps [`new`](Self::new) from working, as far as it is known before a directory is made.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub(crate) fn check(config: &Config, paths: &Paths) -> Result<(), StartError> {
+        config.on_end.as_deref().map(Command::new).transpose()?;
+        for (argument, path) in [("status", &paths.status), ("metrics", &paths.metrics)] {
+            let Some(path) = path else { continue };
+            let is_possible = Place::check(path).and_then(|()| can_make(path));
+            is_possible.map_err(|source| StartError::Report { argument, path: path.clone(), source })?;
+        }
+        Ok(())
     }
 
     /// Private memory that [`lend`](Self::lend) takes.
@@ -136,26 +150,23 @@ impl Place {
             return Err(io::Error::other("is not the path of a file"));
         };
         std::fs::create_dir_all(parent)?;
-        match rustix::fs::lstat(path) {
-            Ok(stat) => {
-                if let Some(refusal) = refusal(path, &stat)? {
-                    return Err(io::Error::other(refusal.to_string()));
-                }
-            }
-            Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let longest = name.len() + TEMPORARY_IS_LONGER_BY;
-        if longest > NAME_MAX {
-            let limit =
-                format!("has a name of {longest} bytes as a temporary file; a file's name has at most {NAME_MAX}");
-            return Err(io::Error::other(limit));
-        }
+        Self::check(path)?;
         // Where a file is to be put, it must be possible to put one: found out now, not when nobody looks on.
         rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
         let directory = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let name = CString::new(name.as_bytes())?;
         Ok(Self { directory: above_standard(directory)?, name, path: path.to_path_buf() })
+    }
+
+    fn check(path: &Path) -> io::Result<()> {
+        is_there(path)?;
+        let longest = path.file_name().map_or(0, OsStr::len) + TEMPORARY_IS_LONGER_BY;
+        if longest > NAME_MAX {
+            let limit =
+                format!("has a name of {longest} bytes as a temporary file; a file's name has at most {NAME_MAX}");
+            return Err(io::Error::other(limit));
+        }
+        Ok(())
     }
 }
 

@@ -154,19 +154,56 @@ pub const STANDBY_REPLACED: &str = "the collector's standby was killed; nothing 
 pub const NO_STANDBY: &str = "the collector has no standby";
 
 /// The helper processes of a run: its children by the names they have given themselves.
+#[cfg(not(guard_portable))]
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+    let children = processes().filter(|process| process.parent == pid && process.name.starts_with("guard-"));
+    children.map(|process| (process.pid, process.name)).collect()
+}
+
+/// The helper processes of a run that lives: those of the program's processes with a session of their own that share a pipe
+/// with it. They have no names: the older one is the collector.
+#[cfg(guard_portable)]
+pub fn helpers(pid: u32) -> Vec<(u32, String)> {
+    use std::collections::HashSet;
+    use std::path::PathBuf;
+    let pipes = |pid: u32| -> HashSet<PathBuf> {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let links = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("pipe:")).collect()
+    };
+    let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let (of_run, session) = (pipes(pid), processes().find(|process| process.pid == pid).map(|run| run.session));
+    let mut found: Vec<_> = processes()
+        .filter(|process| Some(process.session) != session && program(process.pid) == program(pid))
+        .filter(|process| !pipes(process.pid).is_disjoint(&of_run))
+        .collect();
+    found.sort_by_key(|process| (process.birth, process.pid));
+    let names = ["guard-collector", "guard-standby"].into_iter().chain(std::iter::repeat("guard-other"));
+    found.into_iter().zip(names).map(|(process, name)| (process.pid, name.to_owned())).collect()
+}
+
+/// What proc(5) tells of a process in its `stat`.
+#[allow(dead_code, reason = "some tests ask for some of it")]
+struct Process {
+    pid: u32,
+    name: String,
+    parent: u32,
+    session: u32,
+    birth: u64,
+}
+
+/// Those that live, zombies aside.
+fn processes() -> impl Iterator<Item = Process> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (open, close) = (stat.find('(')?, stat.rfind(')')?);
         let fields: Vec<&str> = stat[close + 2..].split(' ').collect();
-        let name = &stat[open + 1..close];
-        if fields[1] == pid.to_string() && fields[0] != "Z" && name.starts_with("guard-") {
-            found.push((child, name.to_owned()));
-        }
-    }
-    found
+        let number = |field: usize| fields[field].parse::<u32>().ok();
+        let (parent, session) = (number(1)?, number(3)?);
+        let name = stat[open + 1..close].to_owned();
+        (fields[0] != "Z").then_some(Process { pid, name, parent, session, birth: fields[19].parse().ok()? })
+    })
 }
 
 /// The state letter of a process (proc(5)); none where there is none.

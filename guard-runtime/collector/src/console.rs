@@ -7,14 +7,16 @@
 //! then a pipe is fed by splice(2), which has a flag of its own for that, a socket by send(2), which has one too, and a
 //! terminal by small writes that follow a poll each.
 
+mod write_mode;
+
 use core::mem;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, SocketType};
-use rustix::pipe::PIPE_BUF;
+
+use write_mode::{PrivatePipe, WriteMode, is_stream_socket};
 
 use crate::buffer::Buffer;
 use crate::held_console::HeldConsole;
@@ -64,17 +66,6 @@ pub(crate) struct Console {
     /// Bytes were left out for lack of room, and that was not told yet.
     shortage: Option<Errno>,
     is_short: bool,
-}
-
-/// How it is written to without being stalled by it.
-enum WriteMode {
-    /// Files and devices such as /dev/null do not stall, and what was opened anew says when it would.
-    Direct,
-    Spliced(PrivatePipe),
-    /// A socket: each call says that it is not to wait.
-    Sent,
-    /// After a poll, no more than fits for sure.
-    Polled,
 }
 
 impl Console {
@@ -364,12 +355,7 @@ impl Console {
     /// How many bytes the console took.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(descriptor) = &self.descriptor else { return Ok(bytes.len()) };
-        let result = match &mut self.mode {
-            WriteMode::Direct => write_directly(descriptor, bytes),
-            WriteMode::Spliced(pipe) => pipe.splice(descriptor, bytes),
-            WriteMode::Sent => send(descriptor, bytes),
-            WriteMode::Polled => write_polled(descriptor, bytes),
-        };
+        let result = self.mode.write(descriptor, bytes);
         match result {
             // There may be room again at the next write: until then nothing waits, for the run must not.
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::NOBUFS | Errno::NOMEM)) => {
@@ -382,114 +368,5 @@ impl Console {
             Ok(_) => {}
         }
         result
-    }
-}
-
-/// A socket on which the borders between two writes mean nothing.
-fn is_stream_socket(descriptor: &OwnedFd) -> bool {
-    rustix::net::sockopt::socket_type(descriptor) == Ok(SocketType::STREAM)
-}
-
-fn send(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    let mut sent = 0;
-    while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-        match rustix::net::send(descriptor, rest, SendFlags::DONTWAIT) {
-            Ok(count) => sent += count,
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(sent)
-}
-
-fn write_directly(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match rustix::io::write(descriptor, rest) {
-            Ok(0) => return Err(Errno::NOSPC),
-            Ok(count) => written += count,
-            Err(Errno::INTR) => {}
-            // Somebody else made the shared description non-blocking: the rest waits like any other.
-            Err(Errno::AGAIN) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
-}
-
-/// So much at once where only a poll says that there is room.
-const POLLED_WRITE: usize = 256;
-
-fn write_polled(descriptor: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        let mut polled = [PollFd::new(descriptor, PollFlags::OUT)];
-        if poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0) {
-            break;
-        }
-        let count = write_directly(descriptor, rest.get(..POLLED_WRITE).unwrap_or(rest))?;
-        written += count;
-        if count == 0 {
-            break;
-        }
-    }
-    Ok(written)
-}
-
-/// A pipe of our own before the console's: splice(2) moves pages from a pipe only.
-struct PrivatePipe {
-    reader: OwnedFd,
-    writer: OwnedFd,
-    /// What it takes when it is empty: less than usual for a user whose pipes have reached their limit (pipe(7)).
-    room: usize,
-    /// What it holds.
-    inside: usize,
-}
-
-impl PrivatePipe {
-    fn new() -> Result<Self, Errno> {
-        let (reader, writer) = sys::pipe()?;
-        let room = sys::pipe_capacity(&writer);
-        Ok(Self { reader, writer, room, inside: 0 })
-    }
-
-    /// How many bytes were taken. Those that are still inside count: nothing but the console takes them out.
-    fn splice(&mut self, console: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-        let mut written = 0;
-        loop {
-            if self.inside == 0 {
-                let rest = bytes.get(written..).unwrap_or_default();
-                if rest.is_empty() {
-                    return Ok(written);
-                }
-                // It is empty, so this does not block.
-                self.inside = write_directly(&self.writer, rest.get(..self.room).unwrap_or(rest))?;
-                written += self.inside;
-            }
-            match sys::splice(&self.reader, console, self.inside) {
-                Ok(count) => self.inside -= count.min(self.inside),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(written),
-                // No splice here (a sandbox, a pipe opened for appending): by hand, at the risk of a stall.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => self.copy_some(console)?,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn copy_some(&mut self, console: &OwnedFd) -> Result<(), Errno> {
-        let mut buffer = [0; PIPE_BUF];
-        let count = rustix::io::read(&self.reader, &mut buffer)?;
-        let mut rest = buffer.get(..count).unwrap_or_default();
-        while !rest.is_empty() {
-            let written = write_directly(console, rest)?;
-            rest = rest.get(written..).unwrap_or_default();
-            if !rest.is_empty() {
-                let _ = poll(&mut [PollFd::new(console, PollFlags::OUT)], None);
-            }
-        }
-        self.inside -= count.min(self.inside);
-        Ok(())
     }
 }

@@ -3,26 +3,17 @@
 use core::mem;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
-use crate::blocking::HeldEnds;
-use crate::exit_status::Ended;
-use crate::family::FamilyMemory;
-use crate::journal::Shared;
-use crate::output::Output;
-use crate::process::{self, ExitOnDrop};
-use crate::protocol::{Decoder, Nonce, Reply, Severity};
-use crate::remains::{Limits, Remains};
-use crate::run_stat::RunStat;
+use crate::collector::{Collector, RunLink};
+use crate::protocol::Reply;
 use crate::stamp::{self, monotonic};
 use crate::standby::Role;
 use crate::state::{Action, End, Event, State};
-use crate::status::RunState;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::{self, Stream};
 use crate::sys::{self, exit};
-use crate::verdict::Verdict;
 use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
@@ -32,82 +23,6 @@ const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Between looks at whether somebody has made a stream non-blocking, while nothing is read.
 const CLEAR_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-
-/// What leads to the run.
-pub struct RunLink {
-    /// The closing line comes through here; its end of file says that the run has written its last.
-    pub control: OwnedFd,
-    /// The collector's replies.
-    pub replies: OwnedFd,
-    /// Tells of the run's death, where the kernel can.
-    pub process: Option<OwnedFd>,
-    /// A run that is PID 1 ends on a byte of this: no signal would end it.
-    pub end_request: Option<OwnedFd>,
-    /// What /proc tells of it, where its terminal or its namespace matters.
-    pub stat: Option<RunStat>,
-    /// Once it has died the helpers may be killed at any moment: it is the first process of a namespace, or that one's
-    /// child, which ends with it (tini, `docker run --init`).
-    pub takes_helpers_along: bool,
-}
-
-impl RunLink {
-    /// Its pidfd tells of a death when the kernel has killed everybody else of a namespace already.
-    fn is_dying(&self) -> bool {
-        self.takes_helpers_along && self.stat.as_ref().is_some_and(RunStat::is_dying)
-    }
-
-    /// Program and children have heard of the change already, and asked too early perhaps: they are told again.
-    fn tell_of_resize(&self) {
-        if let Some(process) = &self.process {
-            sys::tell_of_resize(process);
-        }
-        // A terminal tells the group in its foreground.
-        if let Some(group) = self.stat.as_ref().and_then(RunStat::foreground) {
-            sys::tell_group_of_resize(group);
-        }
-    }
-}
-
-/// What a collector is made of.
-pub struct Parts {
-    /// What is read.
-    pub streams: PerStdio<Option<Stream>>,
-    /// The streams' other ends.
-    pub held_ends: HeldEnds,
-    /// What is written.
-    pub output: Output,
-    /// By which records are told from printed text.
-    pub nonce: &'static Nonce,
-    /// Memory that all helpers share.
-    pub shared: Shared,
-    /// What leads to the run.
-    pub run: RunLink,
-    /// What ends a run that takes too long, and what becomes of its family.
-    pub limits: Limits,
-    /// Memory for that.
-    pub family: FamilyMemory<'static>,
-    /// What tells how the run ended.
-    pub verdict: Verdict,
-}
-
-/// Everything a helper process owns, made before the fork.
-pub struct Collector {
-    streams: PerStdio<Option<Stream>>,
-    pub(crate) held_ends: HeldEnds,
-    pub(crate) output: Output,
-    decoder: Decoder<'static>,
-    pub(crate) state: State,
-    pub(crate) shared: Shared,
-    /// Until the run is let go.
-    pub(crate) run: Option<RunLink>,
-    pub(crate) remains: Remains,
-    /// The one that there is has no copy of the lock.
-    pub(crate) wants_new_standby: bool,
-    started: u64,
-    pub(crate) verdict: Verdict,
-    /// The standby lives as long as somebody reads the other end.
-    pub(crate) standby: Option<OwnedFd>,
-}
 
 /// What a wait has ended with.
 struct Ready {
@@ -119,75 +34,8 @@ struct Ready {
 }
 
 impl Collector {
-    /// Of a run that is about to start.
-    pub fn new(parts: Parts) -> Self {
-        let (state, started) = (State::Running { control_is_lost: false }, monotonic());
-        let Parts { streams, held_ends, output, nonce, shared, run, limits, family, verdict } = parts;
-        let (run, remains) = (Some(run), Remains::new(limits, family, started));
-        let decoder = Decoder::new(nonce);
-        let (wants_new_standby, standby) = (false, None);
-        Self {
-            streams,
-            held_ends,
-            output,
-            decoder,
-            state,
-            shared,
-            run,
-            remains,
-            wants_new_standby,
-            started,
-            verdict,
-            standby,
-        }
-    }
-
-    /// The first helper's life: it keeps nothing of the run's, answers, and collects.
-    pub(crate) fn start(&mut self, memory: &[core::ops::Range<usize>], stack: usize) -> ! {
-        let _unwinding = ExitOnDrop;
-        self.close_foreign_descriptors();
-        // Before the answer: from then on a signal to the run's process group must not meet us.
-        let _ = rustix::process::setsid();
-        process::leave_surroundings();
-        sys::let_go_of_memory(memory, stack);
-        self.reply(Reply::Ready);
-        let mut role = self.fork_standby().unwrap_or(Role::Collector);
-        loop {
-            role = match role {
-                Role::Collector => self.collect(),
-                Role::Standby { pipe, collector } => {
-                    self.stand_by(&pipe, collector);
-                    drop(pipe);
-                    self.take_over(collector).unwrap_or(Role::Collector)
-                }
-            }
-        }
-    }
-
-    fn close_foreign_descriptors(&self) {
-        let mut keep = [-1; 32];
-        let run = self.run.as_ref();
-        let own = [
-            self.stream(Stdio::Out).and_then(Stream::reader),
-            self.stream(Stdio::Err).and_then(Stream::reader),
-            self.held_ends.queue(),
-            run.map(|run| &run.control),
-            run.map(|run| &run.replies),
-            run.and_then(|run| run.process.as_ref()),
-            run.and_then(|run| run.end_request.as_ref()),
-            run.and_then(|run| run.stat.as_ref()).map(RunStat::descriptor),
-            self.stream(Stdio::Out).and_then(Stream::real_terminal),
-            self.stream(Stdio::Err).and_then(Stream::real_terminal),
-        ];
-        let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
-        for (slot, descriptor) in keep.iter_mut().zip(all) {
-            *slot = descriptor.as_raw_fd();
-        }
-        process::close_all_but(&mut keep);
-    }
-
     /// Collects until a standby is forked, in which this returns.
-    fn collect(&mut self) -> Role {
+    pub(crate) fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
         sys::ask_for_short_slice();
         // A standby that took over enters the state again that the dead collector was in.
@@ -202,7 +50,7 @@ impl Collector {
         self.output.take_new_file();
         loop {
             if mem::take(&mut self.wants_new_standby)
-                && let Some(role) = self.renew_standby()
+                && let Some(role) = self.fork_standby()
             {
                 return role;
             }
@@ -255,7 +103,7 @@ impl Collector {
             }
             self.tell_standby_of_rotation();
             if self.output.take_new_file()
-                && let Some(role) = self.renew_standby()
+                && let Some(role) = self.fork_standby()
             {
                 return role;
             }
@@ -445,68 +293,6 @@ impl Collector {
         }
     }
 
-    /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
-    fn write_closing_line(&mut self) {
-        let Self { streams, decoder, output, .. } = self;
-        streams.iter_mut().flatten().for_each(|stream| stream.end_run(decoder, output));
-        self.read_closing_line();
-        let (time, is_first) = self.shared.journal.closing_time(self.output.next_stamp(stamp::now()));
-        let told = self.shared.told();
-        let elapsed = monotonic().saturating_sub(self.started);
-        let dead = self.run.as_ref().filter(|_| self.state.is_dead()).and_then(|run| run.process.as_ref());
-        let timed_out = self.shared.journal.timed_out();
-        let settled = self.verdict.settle(told.as_ref().map(|(_, told, _)| told), dead, elapsed, timed_out);
-        let timeout = self.remains.timeout();
-        match told.filter(|_| settled.was_told) {
-            Some((severity, _, text)) if !timed_out => self.output.closing_line(severity, text, time, is_first),
-            Some((_, _, text)) => {
-                let text =
-                    core::str::from_utf8(text.strip_prefix(b"guard_runtime: ").unwrap_or(text)).unwrap_or_default();
-                let text = format_args!("run timed out after {timeout}: then the {text}");
-                self.output.closing_note(Severity::Error, text, time, is_first);
-            }
-            None if timed_out => {
-                let sent = self.shared.journal.stage_at_death().last_signal();
-                let text = match settled.exit {
-                    Ended::Unknown => format_args!("run timed out after {timeout}: ended by {sent}"),
-                    Ended::Signaled { signal: libc::SIGTERM, .. } => {
-                        format_args!("run timed out after {timeout}: ended by SIGTERM")
-                    }
-                    Ended::Signaled { signal: libc::SIGKILL, .. } => {
-                        format_args!("run timed out after {timeout}: ended by SIGKILL")
-                    }
-                    _ => format_args!("run timed out after {timeout}: then it ended by itself, {settled}"),
-                };
-                self.output.closing_note(Severity::Error, text, time, is_first);
-            }
-            None => {
-                let (seconds, millis) = (settled.elapsed.0 / 1_000_000, settled.elapsed.0 / 1_000 % 1_000);
-                let is_well = settled.state == RunState::Succeeded;
-                let severity = if is_well { Severity::Warn } else { Severity::Error };
-                let text = format_args!("run ended without finishing after {seconds}.{millis:03}s: {settled}");
-                self.output.closing_note(severity, text, time, is_first);
-            }
-        }
-        self.output.flush_log();
-    }
-
-    /// Reads it up to its end; of a run that died in the middle of it, what there is.
-    fn read_closing_line(&mut self) {
-        let Some(run) = &self.run else { return };
-        loop {
-            let (line, is_whole) = self.shared.closing_line();
-            let length = line.len();
-            if is_whole || self.state.is_dead() && stream::look_at(&run.control).is_empty() {
-                return;
-            }
-            match rustix::io::read(&run.control, self.shared.closing.get_mut(length..).unwrap_or_default()) {
-                Err(Errno::INTR) => {}
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
-        }
-    }
-
     /// Log and console have it all, or nobody is left to wait for the console: answers.
     fn let_go_of_run(&mut self) {
         let Self { streams, decoder, output, .. } = self;
@@ -533,7 +319,7 @@ impl Collector {
         self.verdict.release();
     }
 
-    fn reply(&self, reply: Reply) {
+    pub(crate) fn reply(&self, reply: Reply) {
         if let Some(run) = &self.run {
             let _ = rustix::io::write(&run.replies, &[reply as u8]);
         }
@@ -553,33 +339,8 @@ impl Collector {
         }
     }
 
-    pub(crate) fn stream(&self, stdio: Stdio) -> Option<&Stream> {
-        self.streams.get(stdio).as_ref()
-    }
-
-    pub(crate) fn all_streams_ended(&self) -> bool {
-        self.streams.iter().flatten().all(|stream| stream.reader().is_none())
-    }
-
     fn console_is_done(&self) -> bool {
         self.output.stalled().iter().all(Option::is_none)
-    }
-
-    /// In a standby that takes over: forgets what the dead collector may have written already.
-    pub(crate) fn forget_the_unwritten(&mut self) {
-        self.streams.iter_mut().flatten().for_each(Stream::forget);
-        self.output.forget_the_unwritten();
-        self.remains.recall();
-        self.close_shown_consoles();
-    }
-
-    /// In a standby: its copies of consoles to which nothing more goes.
-    pub(crate) fn close_shown_consoles(&mut self) {
-        for console in Stdio::ALL.into_iter().filter(|console| self.shared.journal.shown(*console)) {
-            self.output.close_console(console);
-            let shows = |stream: &&mut Stream| self.output.console_of(stream.console) == console;
-            self.streams.iter_mut().flatten().filter(shows).for_each(Stream::let_go_of_terminal);
-        }
     }
 }
 

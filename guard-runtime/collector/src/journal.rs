@@ -33,6 +33,10 @@ pub struct Journal {
     told: AtomicU8,
     timed_out: AtomicBool,
     lock_lost: AtomicBool,
+    /// When a standby last took over, microseconds by the monotonic clock.
+    took_over: AtomicU64,
+    quick_takeovers: AtomicU64,
+    standby: AtomicU64,
 }
 
 /// Lines of the log that are written once.
@@ -111,6 +115,29 @@ impl Journal {
 
     pub(crate) fn stir(&self, time: u64) {
         self.stirred.store(time, Ordering::Release);
+    }
+
+    /// The number of the standby that takes over; an older one may live for a moment.
+    pub(crate) fn standby(&self) -> u64 {
+        self.standby.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_standby(&self, number: u64) {
+        self.standby.store(number, Ordering::Release);
+    }
+
+    /// A standby takes over now. Returns how often in a row that has been within `soon` of the time before.
+    pub(crate) fn count_takeover(&self, now: u64, soon: u64) -> u64 {
+        let is_soon = now < self.took_over.load(Ordering::Acquire) + soon;
+        let count = if is_soon { self.quick_takeovers.load(Ordering::Acquire) + 1 } else { 0 };
+        self.quick_takeovers.store(count, Ordering::Release);
+        self.took_over(now);
+        count
+    }
+
+    /// It has, after a rest.
+    pub(crate) fn took_over(&self, now: u64) {
+        self.took_over.store(now, Ordering::Release);
     }
 
     /// When the run was seen dead; 0 where it was not.

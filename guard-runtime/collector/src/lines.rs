@@ -43,6 +43,14 @@ fn prefix(stamp: &[u8; stamp::LENGTH], tag: Tag) -> Prefix {
     prefix
 }
 
+/// What stands behind the stamp and the level, where `line` of a log is the first one of a record.
+pub fn record_text(line: &[u8]) -> Option<&[u8]> {
+    let (prefix, text) = line.split_at_checked(PREFIX)?;
+    let tag = prefix.get(stamp::LENGTH..)?.strip_prefix(b" [")?.strip_suffix(b"] ")?;
+    let severities = [Severity::Error, Severity::Warn, Severity::Info, Severity::Debug, Severity::Trace];
+    severities.iter().any(|severity| tag == severity_tag(*severity)).then_some(text)
+}
+
 /// Lines that wait to be written to the log.
 pub struct Batch<'a>(Buffer<'a>);
 

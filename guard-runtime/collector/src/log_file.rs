@@ -3,7 +3,7 @@
 use core::mem;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, fstat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::buffer::Buffer;
@@ -18,6 +18,11 @@ use crate::sys;
 /// Each further round means that somebody rotated between our opening and our lock. Of eight writers with files of one batch
 /// each round serves one.
 const ROUNDS: u32 = 1000;
+
+/// Why a file in that directory may not be written to.
+fn refusal(file: &Stat, directory: &OwnedFd) -> Result<Option<Refusal>, Errno> {
+    Ok(file_kind(file).map(Refusal::NotRegular).or(planted(file, &fstat(directory)?)))
+}
 
 /// What became of a batch.
 #[derive(Clone, Copy, Default)]
@@ -56,12 +61,38 @@ impl LogFile {
     /// # Errors
     /// What is not a regular file, or may have been planted by somebody else, itself or its backups; what the kernel says.
     pub fn open(path: &[u8], max_size: u64, backups: u32) -> Result<Self, Refusal> {
-        let place = resolve(CWD, path, true)?;
+        let mut log = Self::at(resolve(CWD, path, true)?, max_size, backups)?;
+        match log.open_in_place(true) {
+            Ok(()) | Err(Refusal::Os(Errno::NOSPC | Errno::DQUOT)) => Ok(log),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Says what [`open`](Self::open) would refuse, as far as that is known before anything is made or opened. A file or a
+    /// directory that is missing is no refusal.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn look(path: &[u8], backups: u32) -> Result<(), Refusal> {
+        let place = match resolve(CWD, path, false) {
+            Err(Refusal::Os(Errno::NOENT)) => return Ok(()),
+            place => place?,
+        };
+        let Self { place: Place { directory, name }, .. } = Self::at(place, 0, backups)?;
+        match statat(&directory, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => refusal(&stat, &directory)?.map_or(Ok(()), Err),
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A log at that place, of which nothing is opened yet.
+    fn at(place: Place, max_size: u64, backups: u32) -> Result<Self, Refusal> {
         let longest = if backups == 0 { place.name.count_bytes() } else { place.name.numbered(backups).count_bytes() };
         if longest > NAME_MAX {
             return Err(Refusal::LongName(longest));
         }
-        let mut log = Self {
+        let log = Self {
             place,
             file: None,
             next_removed: None,
@@ -73,10 +104,7 @@ impl LogFile {
             lock: LogLock::default(),
         };
         log.refuse_planted_backups()?;
-        match log.open_in_place(true) {
-            Ok(()) | Err(Refusal::Os(Errno::NOSPC | Errno::DQUOT)) => Ok(log),
-            Err(refusal) => Err(refusal),
-        }
+        Ok(log)
     }
 
     pub(crate) fn directory(&self) -> &OwnedFd {
@@ -333,7 +361,7 @@ impl LogFile {
     /// Refuses what may not be written to; which file it is.
     fn check(&self, file: &OwnedFd) -> Result<FileId, Refusal> {
         let stat = fstat(file)?;
-        match file_kind(&stat).map(Refusal::NotRegular).or(planted(&stat, &fstat(&self.place.directory)?)) {
+        match refusal(&stat, &self.place.directory)? {
             Some(refusal) => Err(refusal),
             None => Ok(FileId::from(&stat)),
         }

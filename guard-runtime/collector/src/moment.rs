@@ -66,6 +66,28 @@ impl fmt::Display for Seconds {
     }
 }
 
+/// A length of time as texts for people have it, of microseconds: `2h`, `1m 30s`, `2.500s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
+        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m")];
+        let mut is_first = true;
+        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{}{count}{unit}", if is_first { "" } else { " " })?;
+            is_first = false;
+        }
+        let separator = if is_first { "" } else { " " };
+        match (seconds % 60, millis) {
+            (0, 0) if !is_first => Ok(()),
+            (seconds, 0) => write!(f, "{separator}{seconds}s"),
+            (seconds, millis) => write!(f, "{separator}{seconds}.{millis:03}s"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
 

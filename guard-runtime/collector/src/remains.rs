@@ -1,20 +1,20 @@
 //! A run that takes too long, and what is left of one that has ended: ended, or waited for with the lock held.
 
 use core::ffi::CStr;
-use core::fmt::{self, Display};
+use core::fmt::Display;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpid};
+use rustix::process::{Pid, Signal};
 
-use crate::buffer::Buffer;
-use crate::event_loop::Collector;
+use crate::collector::Collector;
 use crate::exit_status::{self, Ended};
 use crate::family::{self, Blind, Family, FamilyMemory, Found, Run, StreamId, Whom};
-use crate::held_lock::{self, HeldLock, Record};
+use crate::held_lock::HeldLock;
 use crate::journal::{Journal, OnceLine};
+use crate::moment::Span;
 use crate::protocol::Severity;
+use crate::remains_text::{Description, Others};
 use crate::stage::{Event, Stage, Survivors};
 use crate::stamp::monotonic;
 use crate::state::{End, State};
@@ -32,9 +32,8 @@ const FRESH: u64 = 30_000_000;
 const GIVE_UP: u64 = 5_000_000;
 /// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
 const STIR: u64 = 10_000_000;
-/// From the first sign of a process's death to its end.
-const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// A process that dies closes its descriptors one after the other, a moment before it is dead.
+pub(crate) const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// The most scans in a row: a process that forks without end is not waited for.
 const MOST_SCANS: usize = 10;
 
@@ -61,15 +60,15 @@ pub struct Limits {
 
 /// What a collector knows of it.
 pub(crate) struct Remains {
-    limits: Limits,
-    family: Family<'static>,
-    lock: Option<HeldLock>,
+    pub(crate) limits: Limits,
+    pub(crate) family: Family<'static>,
+    pub(crate) lock: Option<HeldLock>,
     /// When the run began, as a process's birth is told.
     began: u64,
     started: u64,
     next_scan: u64,
     /// What the last scan found, and how many lived then.
-    found: Result<Found, Blind>,
+    pub(crate) found: Result<Found, Blind>,
     living: usize,
 }
 
@@ -120,62 +119,6 @@ impl Remains {
     }
 }
 
-/// Who lives on, or why that cannot be told.
-struct Description<'f> {
-    family: &'f Family<'static>,
-    blind: Option<Blind>,
-}
-
-impl Display for Description<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut room = [0; 400];
-        let mut text = Buffer::new(&mut room);
-        self.family.describe(&mut text);
-        f.write_str(core::str::from_utf8(&text).unwrap_or_default())?;
-        match self.blind {
-            None => Ok(()),
-            Some(blind) => write!(f, " that could be found ({blind})"),
-        }
-    }
-}
-
-/// The processes of a run that lives.
-struct Others<'r>(&'r Remains);
-
-impl Display for Others<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut room = [0; 360];
-        let mut names = Buffer::new(&mut room);
-        self.0.family.names(&mut names);
-        match (self.0.found, names.is_empty()) {
-            (Err(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
-            (Ok(_), true) => f.write_str("it has no other process"),
-            (Ok(_), false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
-        }
-    }
-}
-
-/// `2h`, `1m 30s`, `2.500s`.
-struct Span(u64);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
-        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m")];
-        let mut is_first = true;
-        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(f, "{}{count}{unit}", if is_first { "" } else { " " })?;
-            is_first = false;
-        }
-        let separator = if is_first { "" } else { " " };
-        match (seconds % 60, millis) {
-            (0, 0) if !is_first => Ok(()),
-            (seconds, 0) => write!(f, "{separator}{seconds}s"),
-            (seconds, millis) => write!(f, "{separator}{seconds}.{millis:03}s"),
-        }
-    }
-}
-
 impl Collector {
     /// What is due. Called whenever the loop has waited.
     pub(crate) fn look_after_remains(&mut self) {
@@ -221,6 +164,12 @@ impl Collector {
     pub(crate) fn look_at_death(&mut self) {
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
         let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
+        if is_unexpected && self.run.as_ref().is_some_and(|run| run.process.is_none()) {
+            // The end of the control pipe told of the death, and the process may be closing its other descriptors yet.
+            for reader in Stdio::ALL.into_iter().filter_map(|stdio| self.stream(stdio).and_then(Stream::reader)) {
+                let _ = poll(&mut [PollFd::new(reader, PollFlags::empty())], Some(&DYING));
+            }
+        }
         if stage == Stage::Idle && is_unexpected && self.has_writers() {
             self.on_stage(Event::LeftSurvivors(survivors));
         }
@@ -232,21 +181,6 @@ impl Collector {
         self.take_lock();
     }
 
-    /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
-    /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
-    pub(crate) fn keep_lock_of_living_run(&mut self) {
-        // A process that dies closes its descriptors a moment before it is dead, and then nobody keeps its lock.
-        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
-        if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
-            return;
-        }
-        // Where it is not free the run still has it.
-        if let Ok(lock) = HeldLock::try_take(self.remains.limits.lock) {
-            self.remains.lock = Some(lock);
-            self.wants_new_standby = true;
-        }
-    }
-
     /// The process ended by `exit` or a return, though without a word to us.
     fn run_exited(&self) -> bool {
         let process = self.run.as_ref().and_then(|run| run.process.as_ref());
@@ -255,14 +189,8 @@ impl Collector {
     }
 
     /// The run's process is dead, or has released its lock.
-    fn run_is_over(&self) -> bool {
+    pub(crate) fn run_is_over(&self) -> bool {
         self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
-    }
-
-    /// The closing line of a run that died stands.
-    pub(crate) fn tell_closed(&self) {
-        let Limits { lock, pid, .. } = self.remains.limits;
-        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
     }
 
     /// Names what is left of a run once its closing line stands.
@@ -429,78 +357,6 @@ impl Collector {
         let line_stands = matches!(self.state, State::Closed(_)) || self.run_is_over() && !self.state.is_dead();
         if line_stands && is_over && is_nobody {
             self.on_stage(Event::NobodyLeft);
-        }
-    }
-
-    /// Takes the lock of a run that does not hold it any more, where it is not held by us.
-    fn take_lock(&mut self) {
-        if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
-            return;
-        }
-        let take = || HeldLock::try_take(self.remains.limits.lock);
-        let taken = match take() {
-            Err(Errno::WOULDBLOCK) if self.run_is_dying() => return,
-            Err(Errno::WOULDBLOCK) => take(),
-            taken => taken,
-        };
-        match taken {
-            Ok(lock) => {
-                self.remains.lock = Some(lock);
-                self.write_record();
-                // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
-                self.wants_new_standby = true;
-            }
-            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
-                let text = match error {
-                    Errno::WOULDBLOCK => "another run has the lock already",
-                    _ => "the lock cannot be taken again",
-                };
-                let (error, pid) = (error.raw_os_error(), self.remains.limits.pid.as_raw_nonzero());
-                let text =
-                    format_args!("{text} (os error {error}): what is left of pid {pid} goes on beside the next run");
-                self.output.note(Severity::Warn, text);
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// It has been seen to die before it was dead, and may have the lock's descriptor open for a moment yet. That moment is
-    /// waited for once the closing line stands.
-    fn run_is_dying(&self) -> bool {
-        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
-        let time = if matches!(self.state, State::Draining(_)) { &NO_TIME } else { &DYING };
-        self.shared.journal.died() != 0
-            && process.is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) == Ok(0))
-    }
-
-    fn write_record(&mut self) {
-        let remains = &mut self.remains;
-        let mut room = [0; 400];
-        let mut names = Buffer::new(&mut room);
-        remains.family.names(&mut names);
-        if names.is_empty() {
-            names.extend(b"a process that cannot be found");
-        }
-        let pid = getpid().as_raw_nonzero().get();
-        let record = Record {
-            holder: (pid, family::birth(pid).unwrap_or(0)),
-            left_of: remains.limits.pid.as_raw_nonzero().get(),
-            died: self.shared.journal.died(),
-            died_after_boot: self.shared.journal.died_after_boot(),
-            names: &names,
-            common: remains.limits.record,
-        };
-        if let Some(lock) = &remains.lock {
-            lock.write_record(&record);
-        }
-    }
-
-    fn let_go_of_lock(&mut self) {
-        if let Some(lock) = self.remains.lock.take() {
-            // The line first: whoever waits for the lock writes to the same log.
-            self.output.note(Severity::Info, format_args!("nothing is left of the run; the lock is free"));
-            self.output.flush_log();
-            lock.release();
         }
     }
 

@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
-use crate::event_loop::Collector;
+use crate::collector::Collector;
 use crate::process::{self, Parent};
 use crate::protocol::Severity;
 use crate::signals::Blocked;
@@ -17,6 +17,13 @@ use crate::sys::{self, exit};
 
 /// How long a file is held for a next rotation: no longer, or the room of one that somebody removes stays taken.
 const HOLD: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// A collector that dies so soon (microseconds), so often in a row, dies of what it does: after that each takeover waits, a
+/// second longer than the one before. The forks would keep a processor busy as long as the run takes, and dead helpers stay
+/// zombies until its end.
+const SOON: u64 = 1_000_000;
+const SOON_IN_A_ROW: u64 = 200;
+const LONGEST_REST: u64 = 60_000_000;
 
 /// Between two looks at a collector that may be stopped. Microseconds.
 const CHECK_AGAIN: u64 = 1_000_000;
@@ -40,15 +47,22 @@ pub(crate) enum Role {
     Standby {
         pipe: OwnedFd,
         collector: Pid,
+        /// As the journal counts standbys.
+        number: u64,
     },
 }
 
 impl Collector {
     /// Forks a standby, in which this returns its role: there the caller returns to where roles begin, so that no takeover
-    /// nests in another. Without one the run is still logged; that there is none is said in the log.
+    /// nests in another. The one that there is ends then, and not before: should this process be stopped or killed in here, one
+    /// of the two takes over, whom the journal names. Without one the run is still logged; that there is none is said in the log.
     #[must_use]
     pub(crate) fn fork_standby(&mut self) -> Option<Role> {
         let collector = getpid();
+        let (old, number) = (self.standby.take(), self.shared.journal.standby() + 1);
+        if old.is_none() {
+            self.shared.journal.set_standby(number);
+        }
         self.held_ends.drop_copies();
         let error = match sys::pipe() {
             Ok((pipe, writer)) => {
@@ -56,9 +70,11 @@ impl Collector {
                 // SAFETY: a helper forks another one: no thread but this one, and nothing that allocates, comes after it.
                 #[allow(unsafe_code)]
                 match unsafe { process::fork(Parent::CallersParent) } {
-                    // Its copy of the collector's end would keep the pipe from ever ending.
-                    Ok(None) => return Some(Role::Standby { pipe, collector }),
+                    // Its copies of the collector's ends would keep the pipes from ever ending.
+                    Ok(None) => return Some(Role::Standby { pipe, collector, number }),
                     Ok(Some(_)) => {
+                        self.shared.journal.set_standby(number);
+                        tell(old.as_ref(), Message::Quit);
                         self.standby = Some(writer);
                         self.held_ends.take_copies();
                         return None;
@@ -69,9 +85,13 @@ impl Collector {
             Err(error) => error,
         };
         self.held_ends.take_copies();
-        let error = error.raw_os_error();
-        let text = format_args!("the collector has no standby (os error {error}): should it be killed, output is lost");
-        self.output.note(Severity::Warn, text);
+        self.standby = old;
+        if self.standby.is_none() {
+            let error = error.raw_os_error();
+            let text =
+                format_args!("the collector has no standby (os error {error}): should it be killed, output is lost");
+            self.output.note(Severity::Warn, text);
+        }
         None
     }
 
@@ -86,14 +106,6 @@ impl Collector {
         self.output.note(Severity::Warn, text);
         self.output.flush();
         None
-    }
-
-    /// Another standby, which has a copy of what this process has opened since the one that there is was forked.
-    #[must_use]
-    pub(crate) fn renew_standby(&mut self) -> Option<Role> {
-        self.end_standby();
-        self.standby = None;
-        self.fork_standby()
     }
 
     pub(crate) fn end_standby(&self) {
@@ -115,13 +127,11 @@ impl Collector {
     }
 
     fn tell_standby(&self, message: Message) {
-        if let Some(standby) = &self.standby {
-            let _ = rustix::io::write(standby, &[message as u8]);
-        }
+        tell(self.standby.as_ref(), message);
     }
 
-    /// Sleeps until the collector has died; then this is the collector.
-    pub(crate) fn stand_by(&mut self, pipe: &OwnedFd, collector: Pid) {
+    /// Sleeps until the collector has died; then this is the collector, or ends where another standby has come meanwhile.
+    pub(crate) fn stand_by(&mut self, pipe: &OwnedFd, collector: Pid, number: u64) {
         sys::set_name(c"guard-standby");
         self.standby = None;
         self.output.release_log();
@@ -141,10 +151,10 @@ impl Collector {
             let mut message = [0];
             match (rustix::io::read(pipe, &mut message), message) {
                 (Err(Errno::INTR), _) => {}
-                (Ok(0) | Err(_), _) => return,
+                (Ok(0) | Err(_), _) if self.shared.journal.standby() == number => return,
                 (Ok(_), [b'R']) => self.output.hold_next_removed(),
                 (Ok(_), [b'S']) => self.close_shown_consoles(),
-                (Ok(_), _) => exit(0),
+                (Ok(_) | Err(_), _) => exit(0),
             }
         }
     }
@@ -165,6 +175,17 @@ impl Collector {
         );
         self.output.note(Severity::Warn, text);
         self.output.flush();
+        let too_many = self.shared.journal.count_takeover(monotonic(), SOON).saturating_sub(SOON_IN_A_ROW);
+        if too_many > 0 {
+            sys::sleep(&timespec((too_many * SOON).min(LONGEST_REST)));
+            self.shared.journal.took_over(monotonic());
+        }
         None
+    }
+}
+
+fn tell(standby: Option<&OwnedFd>, message: Message) {
+    if let Some(standby) = standby {
+        let _ = rustix::io::write(standby, &[message as u8]);
     }
 }

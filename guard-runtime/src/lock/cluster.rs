@@ -15,7 +15,8 @@ use guard_collector::Blocked;
 use super::clock::Time;
 use super::end_process::{kill, terminate};
 use super::kill_timer::KillTimer;
-use super::postgres::{Session, cut, stirs_until};
+pub(crate) use super::postgres::Session;
+use super::postgres::{cut, stirs_until};
 use crate::descriptor::Descriptor;
 
 /// Between two tries for a held lock.

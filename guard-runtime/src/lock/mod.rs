@@ -37,6 +37,10 @@ use crate::fork;
 const ROUNDS: u32 = 100;
 /// Between two tries for a held lock.
 const POLL: Duration = Duration::from_millis(15);
+/// A holder has the lock before its record is written: of two runs that start at once, the loser looks again for so long, so
+/// often, until it can say who won.
+const RECORD_AWAITED: Duration = Duration::from_millis(200);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
 /// one that was not touched for so long is not known to live.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(150);
@@ -130,19 +134,22 @@ impl fmt::Display for Contention {
         write!(f, "{} is held by ", self.path.display())?;
         match &self.holder {
             None => f.write_str("an unknown process"),
-            Some(Holder { left: Some(Left { pid, processes }), started, age, .. }) => {
-                let age = age.as_secs_f64();
-                write!(f, "what is left of pid {pid}, which died {started}, {age:.3}s ago: {processes}")
-            }
-            Some(Holder { pid, program, host, started, age, elsewhere, waits_for, .. }) => {
-                write!(f, "pid {pid} ")?;
-                if *elsewhere {
-                    write!(f, "of another pid namespace or machine (host {host}) ")?;
-                }
-                write!(f, "({program}), started {started}, {:.3}s ago", age.as_secs_f64())?;
-                waits_for.as_ref().map_or(Ok(()), |what| write!(f, ", waiting for {what}"))
-            }
+            Some(holder) => f.write_str(&holder.told(format_args!("{:.3}s", holder.age.as_secs_f64()))),
         }
+    }
+}
+
+impl Holder {
+    /// The holder in words, its age in those of the caller.
+    pub(crate) fn told(&self, age: impl fmt::Display) -> String {
+        let Self { pid, program, host, started, elsewhere, waits_for, left, .. } = self;
+        if let Some(Left { pid, processes }) = left {
+            return format!("what is left of pid {pid}, which died {started}, {age} ago: {processes}");
+        }
+        let place =
+            if *elsewhere { format!("of another pid namespace or machine (host {host}) ") } else { String::new() };
+        let waits = waits_for.as_ref().map(|what| format!(", waiting for {what}")).unwrap_or_default();
+        format!("pid {pid} {place}({program}), started {started}, {age} ago{waits}")
     }
 }
 
@@ -210,7 +217,7 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl PipelineLock {
-    /// Takes the lock at once, or says who holds it.
+    /// Takes the lock at once, or says who holds it; a holder that is not known is looked for up to 200 ms.
     ///
     /// The path is used as it is (templates are [`Config`](crate::Config)'s). The file's record is written only once
     /// the lock is held: a loser changes not a byte of it.
@@ -219,7 +226,18 @@ impl PipelineLock {
     /// [`LockError::Held`] where another run holds it; [`LockError::Unusable`] for everything else: a directory that
     /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
     pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
-        let path = path.as_ref();
+        let (path, start) = (path.as_ref(), Instant::now());
+        loop {
+            match Self::try_once(path) {
+                Err(LockError::Held(Contention { holder: None, .. })) if start.elapsed() < RECORD_AWAITED => {
+                    std::thread::sleep(BETWEEN_LOOKS);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_once(path: &Path) -> Result<Self, LockError> {
         let unusable =
             |action| move |source| LockError::Unusable { path: path.to_path_buf(), action, file_system: None, source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -397,6 +415,33 @@ pub(crate) fn common_record() -> String {
 pub(crate) fn refusal(path: &Path, file: &Stat) -> io::Result<Option<Refusal>> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(file_kind(file).map(Refusal::NotRegular).or(planted(file, &rustix::fs::stat(parent)?)))
+}
+
+/// Whether something is at that path; nothing is opened or made.
+///
+/// # Errors
+/// What is there is not to be written, or cannot be looked at.
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
+    match rustix::fs::lstat(path) {
+        Ok(stat) => match refusal(path, &stat)? {
+            Some(refusal) => Err(io::Error::other(refusal.to_string())),
+            None => Ok(true),
+        },
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who holds the lock by its file's record. The file is read: no lock is tried, and none is made.
+///
+/// # Errors
+/// As [`is_there`], and what keeps the file from being read.
+pub(crate) fn recorded_holder(path: &Path) -> io::Result<Option<Holder>> {
+    if !is_there(path)? {
+        return Ok(None);
+    }
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    Ok(read_holder(&mut File::options().read(true).custom_flags(flags).open(path)?))
 }
 
 /// Whether the lock was had. Every error but contention is one.

@@ -13,10 +13,12 @@ mod log_file;
 mod order;
 mod processes;
 mod shared_log;
+mod show;
 mod support;
 mod surroundings;
 mod survival;
 mod systemd;
+mod tenants;
 mod terminals;
 mod verdict;
 
@@ -64,12 +66,14 @@ modes! {
     }
     processes {
         child_descriptors, close, close_from, close_from_fork, first_child_is_pid_1, forked_child,
-        hold_with_child, lingering, many(u64), on_small_stack, records_among_own_files, redirect, wait_loop,
+        hold_with_child, lingering, many(u64), on_small_stack, records_among_own_files, redirect, secrets,
+        unshared_inside, wait_loop,
     }
     shared_log {
         lingering_log(u64), lingering_log_until_go(u64), shared_log(u64), shared_log_until_go(u64),
         shared_log_with_child(u64), small_shared_log(u64), wide_shared_log(u64),
     }
+    show { all(String), built, later, unset }
     surroundings {
         c_reader, c_stdio(u64), default_with_tilde, default_with_variable, pipes_used_up(u64), stdout_held,
     }
@@ -78,6 +82,7 @@ modes! {
         segfault(u64), two_exits,
     }
     systemd { service(u64), short }
+    tenants { sync(String), sync_at_go(String) }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
     verdict {
         end_all(String), end_quiet(String), end_told(String), find_stuck, flood_then_wait(u64), hold_with_status,

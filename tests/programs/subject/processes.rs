@@ -138,14 +138,42 @@ pub(crate) fn lingering() {
     println!("{} helpers are left", zombies());
 }
 
-/// Every descriptor from three on is the user's: number 100 and those around it, where a record's way might have been.
+/// What is in this process's memory before the run, in pieces of every size and on another thread's stack, but not in the
+/// program's file.
+pub(crate) fn secrets() {
+    let secret = || (0..20_u8).map(|number| char::from(b'A' + number * 7 % 26)).collect::<String>();
+    let kept: Vec<String> = (0..2_000).map(|count| secret().repeat(1 + count % 50)).collect();
+    let large = secret().repeat(100_000);
+    let (told, wait) = std::sync::mpsc::channel::<()>();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut on_stack = [0_u8; 200];
+        on_stack[..20].copy_from_slice(secret().as_bytes());
+        ready.send(()).unwrap();
+        let _ = wait.recv();
+        std::hint::black_box(&on_stack);
+    });
+    is_ready.recv().unwrap();
+    crate::locking::hold(0);
+    drop(told);
+    thread.join().unwrap();
+    std::hint::black_box((kept, large));
+}
+
+/// Every descriptor from three on is the user's, also where a record's way has been.
 #[locked_pipeline(lock = LOCK, log = LOG)]
+#[allow(unsafe_code)]
 pub(crate) fn records_among_own_files() {
     let directory = directory();
     log::info!("record before");
     close_all_from_three();
     let create = |number| File::create(directory.join(format!("own{number}"))).unwrap();
     let files: Vec<_> = (0..120).map(create).collect();
+    let everywhere = create(120);
+    for number in 200..5000 {
+        // SAFETY: what has such a number has none of its own any more.
+        unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&everywhere), number) };
+    }
     log::info!("record");
     println!("printed");
     drop(files);
@@ -153,6 +181,14 @@ pub(crate) fn records_among_own_files() {
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn first_child_is_pid_1() {
+    shell("echo child $$");
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG)]
+#[allow(unsafe_code)]
+pub(crate) fn unshared_inside() {
+    // SAFETY: a namespace for this process's future children.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
     shell("echo child $$");
 }
 

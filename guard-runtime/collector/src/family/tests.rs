@@ -14,6 +14,11 @@ use std::{env, format, fs, println, thread, vec};
 
 use rustix::fd::AsFd;
 
+use core::sync::atomic::Ordering;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::members::PID_BITS;
 use super::*;
 
 /// A child of another test has a copy of everything for a moment, between fork and exec: it would be of the family.

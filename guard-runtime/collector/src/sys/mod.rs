@@ -8,7 +8,11 @@ use rustix::process::Pid;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
 mod linux;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
+mod memory;
+#[cfg(all(target_os = "linux", not(guard_portable)))]
 pub use linux::*;
+#[cfg(all(target_os = "linux", not(guard_portable)))]
+pub(crate) use memory::{let_go_of_memory, memory_of_libc};
 #[cfg(not(all(target_os = "linux", not(guard_portable))))]
 mod portable;
 #[cfg(not(all(target_os = "linux", not(guard_portable))))]

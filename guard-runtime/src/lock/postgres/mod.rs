@@ -12,4 +12,4 @@ mod tls;
 mod url;
 
 pub(super) use connection::{cut, stirs_until};
-pub(super) use session::Session;
+pub(crate) use session::Session;

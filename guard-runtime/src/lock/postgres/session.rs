@@ -28,6 +28,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The server that a URL names, for messages. No connection is made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn server_of(url: &str) -> Result<String, String> {
+        Ok(shown(&url::parse(url, |name| std::env::var(name).ok(), login_name)?.to_string()))
+    }
+
     /// Connects, logs in, looks whom it has got, and has the server notice a silent connection after 4/3 of `silence`
     /// at the earliest.
     ///
@@ -36,7 +44,7 @@ impl Session {
     pub(crate) fn open(url: &str, name: &str, silence: Duration) -> Result<Self, String> {
         let settings = url::parse(url, |name| std::env::var(name).ok(), login_name)?;
         let place = settings.to_string();
-        Self::open_at(&settings, name, silence).map_err(|error| format!("PostgreSQL at {place}: {error}"))
+        Self::open_at(&settings, name, silence).map_err(|error| format!("{}: {error}", shown(&place)))
     }
 
     fn open_at(settings: &Settings, name: &str, silence: Duration) -> Result<Self, String> {
@@ -58,7 +66,7 @@ impl Session {
 
     /// The server, for messages.
     pub(crate) fn place(&self) -> String {
-        format!("PostgreSQL at {}", self.place)
+        shown(&self.place)
     }
 
     /// Before anything is set: behind a pooler the session is another client's in a moment.
@@ -223,6 +231,10 @@ fn name_of(name: &str, pid: u32, host: &str) -> String {
     host.truncate((LONGEST_NAME - frame).saturating_sub(name.len()).max(20));
     name.truncate((LONGEST_NAME - frame).saturating_sub(host.len()));
     format!("guard {name} pid {pid} on {host}")
+}
+
+fn shown(place: &str) -> String {
+    format!("PostgreSQL at {place}")
 }
 
 /// The system's name of the user, as libpq takes it.

@@ -1,0 +1,111 @@
+//! The run's lock, kept by a helper for what is left of the run.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::getpid;
+
+use crate::buffer::Buffer;
+use crate::collector::Collector;
+use crate::family;
+use crate::held_lock::{self, HeldLock, Record};
+use crate::journal::OnceLine;
+use crate::protocol::Severity;
+use crate::remains::{DYING, Limits};
+use crate::state::State;
+
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+impl Collector {
+    /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
+    /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
+    pub(crate) fn keep_lock_of_living_run(&mut self) {
+        // Then nobody keeps its lock.
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
+            return;
+        }
+        // Where it is not free the run still has it.
+        if let Ok(lock) = HeldLock::try_take(self.remains.limits.lock) {
+            self.remains.lock = Some(lock);
+            self.wants_new_standby = true;
+        }
+    }
+
+    /// Takes the lock of a run that does not hold it any more, where it is not held by us.
+    pub(crate) fn take_lock(&mut self) {
+        if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
+            return;
+        }
+        let take = || HeldLock::try_take(self.remains.limits.lock);
+        let taken = match take() {
+            Err(Errno::WOULDBLOCK) if self.run_is_dying() => return,
+            Err(Errno::WOULDBLOCK) => take(),
+            taken => taken,
+        };
+        match taken {
+            Ok(lock) => {
+                self.remains.lock = Some(lock);
+                self.write_record();
+                // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
+                self.wants_new_standby = true;
+            }
+            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
+                let text = match error {
+                    Errno::WOULDBLOCK => "another run has the lock already",
+                    _ => "the lock cannot be taken again",
+                };
+                let (error, pid) = (error.raw_os_error(), self.remains.limits.pid.as_raw_nonzero());
+                let text =
+                    format_args!("{text} (os error {error}): what is left of pid {pid} goes on beside the next run");
+                self.output.note(Severity::Warn, text);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// It has been seen to die before it was dead, and may have the lock's descriptor open for a moment yet. That moment is
+    /// waited for once the closing line stands.
+    fn run_is_dying(&self) -> bool {
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        let time = if matches!(self.state, State::Draining(_)) { &NO_TIME } else { &DYING };
+        self.shared.journal.died() != 0
+            && process.is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) == Ok(0))
+    }
+
+    pub(crate) fn write_record(&mut self) {
+        let remains = &mut self.remains;
+        let mut room = [0; 400];
+        let mut names = Buffer::new(&mut room);
+        remains.family.names(&mut names);
+        if names.is_empty() {
+            names.extend(b"a process that cannot be found");
+        }
+        let pid = getpid().as_raw_nonzero().get();
+        let record = Record {
+            holder: (pid, family::birth(pid).unwrap_or(0)),
+            left_of: remains.limits.pid.as_raw_nonzero().get(),
+            died: self.shared.journal.died(),
+            died_after_boot: self.shared.journal.died_after_boot(),
+            names: &names,
+            common: remains.limits.record,
+        };
+        if let Some(lock) = &remains.lock {
+            lock.write_record(&record);
+        }
+    }
+
+    pub(crate) fn let_go_of_lock(&mut self) {
+        if let Some(lock) = self.remains.lock.take() {
+            // The line first: whoever waits for the lock writes to the same log.
+            self.output.note(Severity::Info, format_args!("nothing is left of the run; the lock is free"));
+            self.output.flush_log();
+            lock.release();
+        }
+    }
+
+    /// The closing line of a run that died stands.
+    pub(crate) fn tell_closed(&self) {
+        let Limits { lock, pid, .. } = self.remains.limits;
+        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
+    }
+}
