@@ -20,7 +20,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Run>> {
         runs = of_status(&status).with_context(|| format!("{} is no status file", path.display()))?;
     }
     for run in runs.iter_mut().filter(|run| run.how == How::Open) {
-        run.why = "it goes on, or died with its helpers".to_owned();
+        "it goes on, or died with its helpers".clone_into(&mut run.why);
+    }
+    // Of a run whose start was rotated away nobody knows the lock; where all others have the same, it is taken for that.
+    let known = runs.iter().map(|run| &run.locks).find(|locks| !locks.is_empty()).cloned().unwrap_or_default();
+    if runs.iter().all(|run| run.locks.is_empty() || run.locks == known) {
+        for run in &mut runs {
+            run.locks.clone_from(&known);
+        }
     }
     runs.sort_by_key(|run| run.begun);
     Ok(runs)
@@ -47,7 +54,7 @@ fn read_log(path: &Path) -> Result<Vec<Run>> {
     let (mut history, mut line) = (History::default(), Vec::new());
     for (_, file) in files.into_iter().rev() {
         let mut file = BufReader::new(file);
-        while file.read_until(b'\n', &mut line)? > 0 {
+        while file.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))? > 0 {
             // Without its end it is still being written.
             if line.pop() == Some(b'\n') {
                 history.line(&String::from_utf8_lossy(&line));

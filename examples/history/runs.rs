@@ -114,7 +114,9 @@ impl History {
             let begun = time - TimeDelta::microseconds((seconds * 1e6) as i64);
             let distance = |place: &usize| (self.runs[self.open[*place]].begun - begun).abs();
             let nearest = (0..self.open.len()).min_by_key(distance);
-            match nearest.filter(|_| begun + TimeDelta::seconds(2) >= first) {
+            // It was measured from a moment before the line.
+            let slack = TimeDelta::seconds(2) + (time - begun) / 100;
+            match nearest.filter(|_| begun + slack >= first) {
                 Some(place) => {
                     let run = &mut self.runs[self.open.remove(place)];
                     let is_timeout = text.starts_with("timed out");
@@ -136,8 +138,11 @@ impl History {
 /// `pid 7 (a), started 2026-11-28T03:00:00.000000Z, 6.000s ago`, and the like, without what the table has elsewhere.
 fn held_by(holder: &str) -> String {
     let age = holder.split_once(", started ").and_then(|(_, started)| started.split_once(", "));
+    let age = age.and_then(|(_, age)| age.split_once(" ago"));
     match (holder.split_once(" ("), age) {
-        (Some((pid, _)), Some((_, age))) => format!("held by {pid}, started {age}"),
+        (Some((pid, _)), Some((age, rest))) => {
+            format!("held by {pid} for {}{rest}", seconds(age).map_or(age.to_owned(), crate::length))
+        }
         _ => format!("held by {holder}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Lines of logs, and the runs they tell of.
 
 use super::*;
-use crate::files::of_status;
+use crate::files::{of_status, read};
 
 /// The runs that lines tell of, each `TIME [TAG  ] TEXT`, in short.
 fn told(lines: &[&str]) -> Vec<String> {
@@ -53,7 +53,7 @@ fn a_shared_log_has_runs_of_several_programs() {
         "03:00:20 [INFO ] guard_runtime: run finished in 20.000s",
         "03:00:21 [ERROR] guard_runtime: run failed in 16.000s: no",
     ];
-    let skipped = "03:00:06 a Skipped - held by pid 7, started 6.000s ago";
+    let skipped = "03:00:06 a Skipped - held by pid 7 for 6.0s";
     assert_eq!(told(&lines), ["03:00:00 a Finished 20.0", "03:00:05 b Failed 16.0 no", skipped]);
     assert_eq!(told(&lines[..2]), ["03:00:00 a Open -", "03:00:05 b Open -"]);
 }
@@ -106,4 +106,21 @@ fn a_status_file_tells_of_two_runs() {
     let of = |run: &Run| (run.job(), run.how, run.seconds);
     assert_eq!(of(&runs[0]), ("a".to_owned(), How::Killed, Some(9.5)));
     assert_eq!(of(&runs[1]), ("a".to_owned(), How::Finished, Some(8.0)));
+}
+
+#[test]
+fn a_run_begins_in_a_backup_and_ends_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("a.log");
+    let line = |text: &str| format!("2026-11-28T{text}\n").replacen(' ', ".000000Z ", 1);
+    let end = line("03:00:09 [INFO ] guard_runtime: run finished in 9.000s");
+    let rotated = line("02:00:00 [INFO ] guard_runtime: run finished in 9.000s");
+    let torn = "2026-11-28T03:00:10.000000Z [INFO ] guard_runtime: run started: pid 9, lock /l/a.lo";
+    std::fs::write(directory.path().join("a.log.2"), rotated + &line(STARTED)).unwrap();
+    std::fs::write(directory.path().join("a.log.1"), b"\xff\n").unwrap();
+    std::fs::write(&log, end + torn).unwrap();
+    let runs = read(&log).unwrap();
+    let of = |run: &Run| (run.begun.format("%T").to_string(), run.job(), run.how, run.seconds);
+    let expected = ["01:59:51", "03:00:00"].map(|begun| (begun.to_owned(), "a".to_owned(), How::Finished, Some(9.0)));
+    assert_eq!(runs.iter().map(of).collect::<Vec<_>>(), expected);
 }
