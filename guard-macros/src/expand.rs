@@ -6,11 +6,12 @@ use syn::spanned::Spanned;
 use syn::{Error, FnArg, GenericParam, Pat, ReturnType, Signature};
 
 use crate::args::{self, Args};
-use crate::function::{Function, Parameters, braces, located};
+use crate::function::{Function, Parameters, braces};
 use crate::manifest;
 use crate::placeholder;
 use crate::return_type::{self, ImplFn};
 use crate::settings::{Settings, runtime};
+use crate::span::located;
 
 /// On a mistake the function is given back as it stood, so that no second wave of errors hides the first.
 pub(crate) fn expand(arguments: &TokenStream, item: &TokenStream, is_below_a_test: bool) -> TokenStream {

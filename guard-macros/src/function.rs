@@ -249,11 +249,6 @@ impl Parameters {
     }
 }
 
-/// The hygiene of the one, the place of the other.
-pub(crate) fn located(hygiene: Span, place: Span) -> Span {
-    place.resolved_at(hygiene)
-}
-
 /// What is passed of one parameter; in the signature stay the names.
 fn pass(number: usize, outer: &mut PatType) -> Vec<Passed> {
     let is_lint = |attribute: &Attribute| is_named(attribute, &["allow", "deny", "expect", "forbid", "warn"]);

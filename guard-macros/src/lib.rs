@@ -10,6 +10,7 @@ mod near;
 mod placeholder;
 mod return_type;
 mod settings;
+mod span;
 
 use proc_macro::TokenStream;
 

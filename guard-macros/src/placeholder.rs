@@ -10,8 +10,8 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Index, Pat, Token};
 
 use crate::args::{self, Args, Argument, Kind};
-use crate::function::located;
 use crate::near::nearest;
+use crate::span::located;
 
 /// What a template can name: a name in the function's parameters, and where its value is before the body has it.
 pub(crate) struct Source {

@@ -6,9 +6,10 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, FnArg, GenericParam, Lit};
 
 use crate::args::{self, Args, Argument, Kind};
-use crate::function::{Function, located};
+use crate::function::Function;
 use crate::placeholder::{self, Source};
 use crate::return_type;
+use crate::span::located;
 
 pub(crate) fn runtime(args: &Args) -> TokenStream {
     args.get("crate").map_or_else(|| quote!(::guard_runtime), |argument| argument.value.to_token_stream())

@@ -4,16 +4,15 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::error::StartError;
 use crate::lock::cluster::{OnLockLost, Session, split_name};
 use crate::parse::path_template::{self, Arguments};
 
-/// The cluster lock's part of a [`Config`].
+/// The cluster lock's part of a configuration.
 #[derive(Clone)]
 pub(crate) struct ClusterConfig {
     /// A template, with the lock's name behind `#`; may hold a password.
-    lock: Option<String>,
+    pub(crate) lock: Option<String>,
     pub(crate) timeout: Duration,
     pub(crate) on_lost: OnLockLost,
 }
@@ -65,35 +64,6 @@ impl ClusterConfig {
     }
 }
 
-impl Config {
-    /// A second lock, beyond this machine: held by PostgreSQL as long as this run's connection to it lives. A template
-    /// of a URL by libpq's rules (`"${DATABASE_URL}"`, `postgres://USER@HOST/DATABASE?sslmode=verify-full`), and behind
-    /// `#` the lock's name; without, that is the lock file's name without its ending. `$VAR`, `${VAR}`,
-    /// `${VAR:-default}` are filled in at the start, `$$` is a dollar. Default: none.
-    ///
-    /// ```no_run
-    /// use guard_runtime::Config;
-    /// let config = Config::new("/run/lock/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
-    /// ```
-    pub fn cluster_lock(mut self, url: impl Into<String>) -> Self {
-        self.cluster.lock = Some(url.into());
-        self
-    }
-
-    /// How long the connection that holds the cluster lock may be silent: 3 s to a day; anything else is an error at the
-    /// start. Default: 15 s. The lock counts as lost after 2/3 of it, and the server gives a silent connection up after 4/3.
-    pub fn cluster_timeout(mut self, silence: Duration) -> Self {
-        self.cluster.timeout = silence;
-        self
-    }
-
-    /// What becomes of the run when the cluster lock is lost. Default: [`OnLockLost::Stop`].
-    pub fn on_lock_lost(mut self, what: OnLockLost) -> Self {
-        self.cluster.on_lost = what;
-        self
-    }
-}
-
 /// Checks `cluster_timeout`. `const`, so that a mistake in a literal is a compile error.
 ///
 /// # Errors
@@ -111,6 +81,7 @@ pub(crate) const fn check_cluster_timeout(silence: Duration) -> Result<(), &'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Config;
 
     fn place(template: &str) -> Result<Option<(String, String)>, StartError> {
         Config::new("a.lock", "a.log").cluster_lock(template).cluster.place(Path::new("/x/nightly.lock"), &[])

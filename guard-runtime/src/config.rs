@@ -8,12 +8,11 @@ use std::time::Duration;
 use guard_collector::Survivors;
 use log::LevelFilter;
 
+use crate::choices::{ConsoleMode, Tee};
 #[cfg(feature = "postgres")]
 use crate::cluster_config::ClusterConfig;
 use crate::error::StartError;
-use crate::launch::{ConsoleMode, Tee};
 use crate::parse::path_template;
-use crate::run::Guard;
 
 /// How a run is locked and logged. The attribute expands to this builder.
 ///
@@ -234,19 +233,6 @@ impl Config {
     pub fn argument(mut self, name: &str, value: &impl fmt::Display) -> Self {
         self.arguments.push((name.into(), value.to_string()));
         self
-    }
-
-    /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
-    /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
-    ///
-    /// Where the environment variable `GUARD_SHOW` is the program's file name, it does none of this: it prints this
-    /// configuration on standard output, and the process exits here, with 0, or with 73 where a run could not be set up
-    /// (see the attribute's documentation).
-    ///
-    /// # Errors
-    /// [`StartError`]. Nothing is captured then, and no process is left behind; the lock file may be there.
-    pub fn start(&self) -> Result<Guard, StartError> {
-        crate::run::start(self)
     }
 
     /// An ordinary skip, or a wait for the lock, is no failure: where the console is for those, and nobody looks on, it is not

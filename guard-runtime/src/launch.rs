@@ -13,6 +13,7 @@ use guard_collector::{
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::choices::{ConsoleMode, Tee};
 use crate::descriptor::above_standard;
 use crate::link::{Link, StreamEnd};
 use crate::outer_run::writes_to;
@@ -22,30 +23,6 @@ use crate::verdict::Plan;
 
 /// Room in a stream's pipe: the job goes on printing while the collector is busy.
 const PIPE_ROOM: usize = 1024 * 1024;
-
-/// Which raw streams are captured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Tee {
-    /// Standard output and standard error.
-    #[default]
-    Both,
-    /// Standard output alone.
-    Stdout,
-    /// Neither: only `log` records reach the log.
-    None,
-}
-
-/// When the console gets what the run prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConsoleMode {
-    /// At once.
-    #[default]
-    Always,
-    /// Once the run has failed, and else not at all. On a terminal, at once.
-    OnFailure,
-}
 
 /// What the helpers have to know of the run.
 pub(crate) struct Terms<'a> {

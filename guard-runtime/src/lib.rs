@@ -4,9 +4,13 @@
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
 
 #[cfg(unix)]
+mod choices;
+#[cfg(unix)]
 mod closing_line;
 #[cfg(unix)]
 mod cluster_arguments;
+#[cfg(all(unix, feature = "postgres"))]
+mod cluster_builder;
 #[cfg(all(unix, feature = "postgres"))]
 mod cluster_config;
 #[cfg(unix)]
@@ -42,6 +46,8 @@ mod parse;
 #[cfg(unix)]
 mod pid_one;
 #[cfg(unix)]
+mod probe;
+#[cfg(unix)]
 mod pty;
 #[cfg(unix)]
 mod region;
@@ -59,6 +65,8 @@ mod usage;
 mod verdict;
 
 #[cfg(unix)]
+pub use choices::{ConsoleMode, Tee};
+#[cfg(unix)]
 pub use config::Config;
 #[cfg(unix)]
 pub use error::StartError;
@@ -66,16 +74,16 @@ pub use error::StartError;
 pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
-#[cfg(unix)]
-pub use launch::{ConsoleMode, Tee};
 #[cfg(all(unix, feature = "postgres"))]
 pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 #[cfg(unix)]
 pub use lock::{Contention, Holder, Left, LockError, PipelineLock, UnusableLock};
 #[cfg(unix)]
+pub use outcome::Outcome;
+#[cfg(unix)]
 pub use parse::{ParseError, parse_duration, parse_level, parse_size};
 #[cfg(unix)]
-pub use run::{Guard, Outcome};
+pub use run::Guard;
 
 #[doc(hidden)]
 #[cfg(unix)]

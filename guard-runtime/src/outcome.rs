@@ -6,7 +6,14 @@
 use std::fmt::Debug;
 use std::process::ExitCode;
 
-use crate::run::Outcome;
+/// How a run's function ended, for the closing line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `run finished in …`.
+    Finished,
+    /// `run failed in …`, with what is known of the reason.
+    Failed(Option<String>),
+}
 
 /// Wraps a reference to the value; the expansion calls `(&&&&&Returned(&value)).guard_outcome()`.
 #[derive(Debug)]

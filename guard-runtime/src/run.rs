@@ -13,15 +13,18 @@ use std::time::{Duration, Instant};
 use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
 use guard_collector::{RunState, Seconds};
 
+use crate::choices::Tee;
 use crate::config::{Config, Paths};
 use crate::error::StartError;
 use crate::flush::{flush_stdout, flush_stdout_of_c};
-use crate::launch::{Tee, Terms, launch};
+use crate::launch::{Terms, launch};
 use crate::link::{FrameWriter, Link};
 use crate::lock::{self, Predecessor};
 use crate::locks::Locks;
 use crate::log_open::{append_line, open_log};
 use crate::logger::{self, Channel, Levels};
+use crate::outcome::Outcome;
+use crate::setup::children_have_another_namespace;
 use crate::show;
 use crate::stuck;
 use crate::usage::Meter;
@@ -95,22 +98,28 @@ impl Drop for Guard {
     }
 }
 
-/// How a run's function ended, for the closing line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// `run finished in …`.
-    Finished,
-    /// `run failed in …`, with what is known of the reason.
-    Failed(Option<String>),
-}
-
 enum Ending {
     Returned(Outcome),
     Panicked,
     Dropped,
 }
 
-pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
+impl Config {
+    /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
+    /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
+    ///
+    /// Where the environment variable `GUARD_SHOW` is the program's file name, it does none of this: it prints this
+    /// configuration on standard output, and the process exits here, with 0, or with 73 where a run could not be set up
+    /// (see the attribute's documentation).
+    ///
+    /// # Errors
+    /// [`StartError`]. Nothing is captured then, and no process is left behind; the lock file may be there.
+    pub fn start(&self) -> Result<Guard, StartError> {
+        start(self)
+    }
+}
+
+fn start(config: &Config) -> Result<Guard, StartError> {
     if show::is_asked_for() {
         show::show_and_exit(config);
     }
@@ -129,17 +138,6 @@ pub(crate) fn start(config: &Config) -> Result<Guard, StartError> {
         CLAIMED.store(false, Ordering::Release);
     }
     result
-}
-
-/// `pid_namespaces(7)`: unshare(2) leaves the caller in its own. Where nobody is in the other one yet the link has no target.
-pub(crate) fn children_have_another_namespace() -> bool {
-    let of_children = "/proc/thread-self/ns/pid_for_children";
-    let Ok(own) = std::fs::read_link("/proc/thread-self/ns/pid") else { return false };
-    match std::fs::read_link(of_children) {
-        Ok(of_children) => of_children != own,
-        // Before Linux 4.12 there is no such link.
-        Err(_) => std::fs::symlink_metadata(of_children).is_ok(),
-    }
 }
 
 fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {

@@ -1,18 +1,17 @@
 //! Whether a run could be set up, as far as that is known without making a file, taking a lock or asking a server.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use guard_collector::LogFile;
-use rustix::fs::{Access, access};
-use rustix::io::Errno;
+use rustix::fs::Access;
 
 use crate::config::{Config, Paths};
 use crate::error::StartError;
 use crate::lock::{UnusableLock, is_there};
 use crate::log_open::described;
-use crate::run::children_have_another_namespace;
+use crate::probe::can_write;
 use crate::verdict::Plan;
 
 /// Looks in the order of a run, so that the first thing that is wrong is what a run would say.
@@ -41,33 +40,21 @@ fn look_at_log(log: &Path, backups: u16) -> io::Result<()> {
     can_write(log, Access::empty())
 }
 
-/// Whether the file can be written, or made where it is missing.
-fn can_write(path: &Path, also: Access) -> io::Result<()> {
-    match access(path, Access::WRITE_OK | also) {
-        Err(Errno::NOENT) => can_make(path),
-        result => Ok(result?),
+/// `pid_namespaces(7)`: unshare(2) leaves the caller in its own. Where nobody is in the other one yet the link has no target.
+pub(crate) fn children_have_another_namespace() -> bool {
+    let of_children = "/proc/thread-self/ns/pid_for_children";
+    let Ok(own) = std::fs::read_link("/proc/thread-self/ns/pid") else { return false };
+    match std::fs::read_link(of_children) {
+        Ok(of_children) => of_children != own,
+        // Before Linux 4.12 there is no such link.
+        Err(_) => std::fs::symlink_metadata(of_children).is_ok(),
     }
-}
-
-/// Whether a file could be made there, with the directories that are missing.
-///
-/// # Errors
-/// What a run would be told when it tries.
-pub(crate) fn can_make(path: &Path) -> io::Result<()> {
-    for directory in path.ancestors().skip(1) {
-        match std::fs::metadata(directory) {
-            Ok(found) if found.is_dir() => return Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?),
-            Ok(_) => return Err(Errno::NOTDIR.into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(Errno::NOENT.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::can_make;
 
     #[test]
     fn what_could_be_made_is_told_and_not_made() {

@@ -19,8 +19,8 @@ use crate::descriptor::above_standard;
 use crate::environment::packed;
 use crate::error::StartError;
 use crate::lock::is_there;
+use crate::probe::can_make;
 use crate::region::Region;
-use crate::setup::can_make;
 
 /// Where the verdict on a run is to be told.
 pub(crate) struct Plan {

@@ -5,9 +5,9 @@ use rustix::io::Errno;
 use crate::collector::Collector;
 use crate::exit_status::Ended;
 use crate::protocol::Severity;
+use crate::readiness;
 use crate::stamp::{self, monotonic};
 use crate::status::RunState;
-use crate::stream;
 
 impl Collector {
     /// Writes the closing line, behind everything the run has printed, unless a collector that is dead now has.
@@ -61,7 +61,7 @@ impl Collector {
         loop {
             let (line, is_whole) = self.shared.closing_line();
             let length = line.len();
-            if is_whole || self.state.is_dead() && stream::look_at(&run.control).is_empty() {
+            if is_whole || self.state.is_dead() && readiness::look_at(&run.control).is_empty() {
                 return;
             }
             match rustix::io::read(&run.control, self.shared.closing.get_mut(length..).unwrap_or_default()) {

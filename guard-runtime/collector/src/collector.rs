@@ -1,6 +1,7 @@
 //! A helper process: everything that it owns, and its life from the fork on.
 
 use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::process::Pid;
 
 use crate::blocking::HeldEnds;
 use crate::family::FamilyMemory;
@@ -11,7 +12,6 @@ use crate::protocol::{Decoder, Nonce, Reply};
 use crate::remains::{Limits, Remains};
 use crate::run_stat::RunStat;
 use crate::stamp::monotonic;
-use crate::standby::Role;
 use crate::state::State;
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::Stream;
@@ -73,6 +73,18 @@ pub struct Parts {
     pub family: FamilyMemory<'static>,
     /// What tells how the run ended.
     pub verdict: Verdict,
+}
+
+/// What a helper is.
+pub(crate) enum Role {
+    Collector,
+    /// Of the collector with that pid.
+    Standby {
+        pipe: OwnedFd,
+        collector: Pid,
+        /// As the journal counts standbys.
+        number: u64,
+    },
 }
 
 /// Everything a helper process owns, made before the fork.

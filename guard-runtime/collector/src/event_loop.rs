@@ -5,13 +5,13 @@ use core::mem;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 
-use crate::collector::{Collector, RunLink};
+use crate::collector::{Collector, Role, RunLink};
 use crate::protocol::Reply;
+use crate::readiness;
 use crate::stamp::{self, monotonic};
-use crate::standby::Role;
 use crate::state::{Action, End, Event, State};
 use crate::stdio::{PerStdio, Stdio};
-use crate::stream::{self, Stream};
+use crate::stream::Stream;
 use crate::sys::{self, exit};
 use crate::window_size::follow_resize;
 
@@ -228,7 +228,7 @@ impl Collector {
             polled.map(|polled| polled.revents());
         // The control pipe is not watched while the console stalls, but the run may be dead.
         let is_dead = |run: &RunLink| {
-            watches.death && !watches.control && run.process.is_none() && stream::has_hung_up(&run.control)
+            watches.death && !watches.control && run.process.is_none() && readiness::has_hung_up(&run.control)
         };
         Ready {
             control,

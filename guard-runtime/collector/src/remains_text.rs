@@ -4,7 +4,6 @@ use core::fmt::{self, Display};
 
 use crate::buffer::Buffer;
 use crate::family::{Blind, Family};
-use crate::remains::Remains;
 
 /// Who lives on, or why that cannot be told.
 pub(crate) struct Description<'f> {
@@ -26,17 +25,20 @@ impl Display for Description<'_> {
 }
 
 /// The processes of a run that lives.
-pub(crate) struct Others<'r>(pub(crate) &'r Remains);
+pub(crate) struct Others<'f> {
+    pub(crate) family: &'f Family<'static>,
+    pub(crate) blind: Option<Blind>,
+}
 
 impl Display for Others<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut room = [0; 360];
         let mut names = Buffer::new(&mut room);
-        self.0.family.names(&mut names);
-        match (self.0.found, names.is_empty()) {
-            (Err(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
-            (Ok(_), true) => f.write_str("it has no other process"),
-            (Ok(_), false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
+        self.family.names(&mut names);
+        match (self.blind, names.is_empty()) {
+            (Some(blind), _) => write!(f, "its other processes cannot be found ({blind})"),
+            (None, true) => f.write_str("it has no other process"),
+            (None, false) => write!(f, "its other processes: {}", core::str::from_utf8(&names).unwrap_or_default()),
         }
     }
 }

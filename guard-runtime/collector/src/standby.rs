@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Role};
 use crate::process::{self, Parent};
 use crate::protocol::Severity;
 use crate::signals::Blocked;
@@ -38,18 +38,6 @@ enum Message {
     Shown = b'S',
     /// All is done.
     Quit = b'Q',
-}
-
-/// What a helper is.
-pub(crate) enum Role {
-    Collector,
-    /// Of the collector with that pid.
-    Standby {
-        pipe: OwnedFd,
-        collector: Pid,
-        /// As the journal counts standbys.
-        number: u64,
-    },
 }
 
 impl Collector {

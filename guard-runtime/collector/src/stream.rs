@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
@@ -11,6 +11,7 @@ use crate::lines::{LineShaper, MAX_LINE};
 use crate::mirror::Follower;
 use crate::output::Output;
 use crate::protocol::{self, Decoder, MAX_TEXT, Record, Severity, Step};
+use crate::readiness::has_hung_up;
 use crate::run_stat::RunStat;
 use crate::stamp;
 use crate::stdio::Stdio;
@@ -267,22 +268,4 @@ impl Stream {
         self.finish_record(output);
         output.finish_line(&mut self.shaper, stamp::now());
     }
-}
-
-/// A pipe or terminal from which nothing more will come.
-pub(crate) fn has_hung_up(reader: &OwnedFd) -> bool {
-    look_at(reader) == PollFlags::HUP
-}
-
-/// Somebody can write to it.
-pub(crate) fn has_writers(reader: &OwnedFd) -> bool {
-    !look_at(reader).contains(PollFlags::HUP)
-}
-
-/// What a wait for input would end with at once.
-pub(crate) fn look_at(reader: &OwnedFd) -> PollFlags {
-    let mut polled = [PollFd::new(reader, PollFlags::IN)];
-    let _ = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    let [polled] = polled;
-    polled.revents()
 }

@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_si
 use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno};
 use crate::buffer::Buffer;
 use crate::file_id::same_place;
-use crate::stream::has_hung_up;
+use crate::readiness::has_hung_up;
 
 /// Whether `splice` can move bytes into a pipe of another user's without blocking.
 pub const HAS_SPLICE: bool = true;

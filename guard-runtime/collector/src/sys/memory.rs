@@ -21,9 +21,10 @@ pub(crate) fn let_go_of_memory(keep: &[Range<usize>], stack: usize) {
     let mut room = [0; 4096];
     let stack = (room.as_ptr() as usize).saturating_sub(STACK_BELOW)..stack;
     // The kernel writes to the thread block (rseq(2)), and functions of C that are under way check the stack protector's
-    // value there. It starts at what pthread_self(3) says, or lies just before; a page on either side is more than it has.
+    // value there. It starts at what pthread_self(3) says, and what is needed before that is near: a whole page might be
+    // somebody else's, which the kernel has joined to the same mapping.
     let (page, block) = (page_size(), thread_block());
-    let block = block.saturating_sub(page)..block + page;
+    let block = block.saturating_sub(512)..block + page;
     let Ok(maps) = open(c"/proc/self/maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
     let mut text = Buffer::new(&mut room);
     loop {

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
-use crate::stream::has_hung_up;
+use crate::readiness::has_hung_up;
 
 use super::{Ends, Look, Parent, close_one_by_one, double_fork};
 
