@@ -7,7 +7,7 @@
 //! #[locked_pipeline(lock = "~/.local/state/nightly.lock", log = "~/.local/state/nightly.log", timeout = "2h")]
 //! fn main() -> Result<(), std::io::Error> {
 //!     println!("loading"); // to the console and the log
-//!     std::process::Command::new("du").arg("-sh").status()?; // so does a child's output
+//!     std::process::Command::new("du").arg("-sh").status()?; // and what a child prints
 //!     log::info!("42 rows"); // to the console and the log
 //!     Ok(())
 //! }
