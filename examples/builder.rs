@@ -11,14 +11,14 @@ fn main() -> ExitCode {
     let lock = format!("logs/{name}.lock");
     let guard = match Config::new(lock, format!("logs/{name}.log")).backups(2).start() {
         Ok(guard) => guard,
-        Err(StartError::Held(contention)) => {
+        Err(StartError::Held { contention, .. }) => {
             let since = contention.holder.map_or("an unknown time".to_owned(), |holder| format!("{:.0?}", holder.age));
             println!("somebody has been at it for {since}: nothing to do");
             return ExitCode::SUCCESS;
         }
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::from(error.exit_code(0));
+            return ExitCode::from(error.exit_code());
         }
     };
     let outcome = match size_of(std::path::Path::new("logs")) {

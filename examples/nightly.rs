@@ -12,8 +12,16 @@ use guard_runtime::locked_pipeline;
 use indicatif::ProgressBar;
 use rusqlite::Connection;
 
-// systemd sets these variables (examples/deploy/nightly.service); by hand, the defaults hold.
-#[locked_pipeline(lock = "${RUNTIME_DIRECTORY:-logs}/nightly.lock", log = "${LOGS_DIRECTORY:-logs}/nightly.log")]
+// systemd sets these variables (examples/deploy/nightly.service); by hand, the defaults hold. The hook tells a service such as
+// healthchecks.io of each end, where somebody has set PING_URL.
+#[locked_pipeline(
+    lock = "${RUNTIME_DIRECTORY:-logs}/nightly.lock",
+    log = "${LOGS_DIRECTORY:-logs}/nightly.log",
+    status = "${STATE_DIRECTORY:-logs}/nightly.json",
+    metrics = "${METRICS_DIRECTORY:-logs}/nightly.prom",
+    timeout = "5h",
+    on_end = r#"[ -z "$PING_URL" ] || curl -fsS -m 8 --retry 2 "$PING_URL/$GUARD_EXIT_CODE""#
+)]
 fn main() -> Result<()> {
     let slow = std::env::args().any(|argument| argument == "--slow");
     // Installed, its data is elsewhere.

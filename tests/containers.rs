@@ -88,6 +88,24 @@ fn each_run_under_tini_has_a_closing_line() {
     println!("{DEATHS} deaths, of which {told_by_the_next} were told by the next run");
 }
 
+/// PID 1 lives on, as systemd in a container does: what a killed run leaves has the lock at once, and no other run had it.
+#[test]
+fn a_first_process_that_outlives_the_run() {
+    for _ in 0..10 {
+        let Some(mut command) = unshare() else { return };
+        let env = TestEnv::new();
+        command.args(["sh", "-c", "\"$0\" guarded; read line", env!("CARGO_BIN_EXE_subject")]);
+        command.env("SUBJECT_DIR", env.path("")).env("SCRIPT", "sleep 0.3 &").env("END", "killed");
+        let mut container = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("nothing to be left", || env.log_text().ends_with("nothing is left of the run; the lock is free\n"));
+        let log = env.log_text();
+        assert!(log.contains("; the lock is kept until they have ended"), "{log}");
+        assert!(!log.contains("another run"), "{log}");
+        drop(container.stdin.take());
+        container.wait().unwrap();
+    }
+}
+
 /// Holder and loser cannot see each other's processes, as in two containers that share a directory.
 #[test]
 fn a_stuck_holder_in_another_namespace() {

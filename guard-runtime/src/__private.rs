@@ -10,13 +10,13 @@ use crate::Guard;
 pub use crate::cluster_arguments::*;
 use crate::environment::program_name;
 pub use crate::outcome::{AnyValue, Code, HiddenError, MadeFuture, Returned, ShownError};
-use crate::parse::{parse_duration, parse_level, parse_size, path_template};
+use crate::parse::{NO_ROOM, parse_duration, parse_level, parse_size, path_template};
 pub use crate::{Config, ConsoleMode, Survivors, Tee};
 
 /// Starts the run, or says on stderr why not, and exits.
 pub fn start(config: &Config) -> Guard {
     config.start().unwrap_or_else(|error| {
-        let code = error.exit_code(config.conflict_exit_code);
+        let code = error.exit_code();
         if code == 0 && !config.tells_of_skips() {
             // The log has it.
             std::process::exit(0);
@@ -119,13 +119,13 @@ pub const fn size<T: SizeArgument>(value: T) -> u64 {
     } else {
         // SAFETY: and where not, that it is `u64`.
         match unsafe { *value.cast::<u64>() } {
-            0 => Err("a size of 0 leaves no room for a line"),
+            0 => Err(NO_ROOM),
             bytes => Ok(bytes),
         }
     };
     match size {
         Ok(bytes) => bytes,
-        Err(wrong) => panic!("{}", wrong),
+        Err(wrong) => panic!("{}", wrong.message()),
     }
 }
 
@@ -134,7 +134,7 @@ pub const fn size<T: SizeArgument>(value: T) -> u64 {
 pub const fn level(text: &str) -> LevelFilter {
     match parse_level(text) {
         Ok(level) => level,
-        Err(wrong) => panic!("{}", wrong),
+        Err(wrong) => panic!("{}", wrong.message()),
     }
 }
 
@@ -190,7 +190,7 @@ pub const fn timeout(text: &str) -> Duration {
 pub const fn duration(text: &str) -> Duration {
     match parse_duration(text) {
         Ok(duration) => duration,
-        Err(wrong) => panic!("{}", wrong),
+        Err(wrong) => panic!("{}", wrong.message()),
     }
 }
 

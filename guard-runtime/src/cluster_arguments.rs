@@ -35,7 +35,7 @@ mod with_feature {
     pub const fn cluster_timeout(text: &str) -> Duration {
         let silence = match parse_duration(text) {
             Ok(silence) => silence,
-            Err(wrong) => panic!("{}", wrong),
+            Err(wrong) => panic!("{}", wrong.message()),
         };
         match check_cluster_timeout(silence) {
             Ok(()) => silence,

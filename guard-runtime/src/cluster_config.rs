@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Config, StartError};
+use crate::config::Config;
+use crate::error::StartError;
 use crate::lock::cluster::{OnLockLost, Session, split_name};
 use crate::parse::path_template::{self, Arguments};
 

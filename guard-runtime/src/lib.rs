@@ -33,10 +33,10 @@
 //!         println!("loading");
 //!         guard.finish(Outcome::Finished); // the log has everything, the lock is free
 //!     }
-//!     Err(StartError::Held(contention)) => println!("skipped: {contention}"),
+//!     Err(StartError::Held { contention, .. }) => println!("skipped: {contention}"),
 //!     Err(error) => {
 //!         eprintln!("{error}");
-//!         std::process::exit(error.exit_code(0).into());
+//!         std::process::exit(error.exit_code().into());
 //!     }
 //! }
 //! ```
@@ -81,6 +81,8 @@ mod descriptor;
 #[cfg(unix)]
 mod environment;
 #[cfg(unix)]
+mod error;
+#[cfg(unix)]
 mod flush;
 #[cfg(unix)]
 mod fork;
@@ -122,7 +124,9 @@ mod usage;
 mod verdict;
 
 #[cfg(unix)]
-pub use config::{Config, StartError};
+pub use config::Config;
+#[cfg(unix)]
+pub use error::StartError;
 #[cfg(unix)]
 pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
@@ -132,9 +136,9 @@ pub use launch::{ConsoleMode, Tee};
 #[cfg(all(unix, feature = "postgres"))]
 pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
 #[cfg(unix)]
-pub use lock::{Contention, Holder, Left, LockError, PipelineLock};
+pub use lock::{Contention, Holder, Left, LockError, PipelineLock, UnusableLock};
 #[cfg(unix)]
-pub use parse::{parse_duration, parse_level, parse_size};
+pub use parse::{ParseError, parse_duration, parse_level, parse_size};
 #[cfg(unix)]
 pub use run::{Guard, Outcome};
 

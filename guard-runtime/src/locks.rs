@@ -7,7 +7,8 @@ use std::time::Duration;
 #[cfg(feature = "postgres")]
 use guard_collector::protocol::Severity;
 
-use crate::config::{Config, StartError};
+use crate::config::Config;
+use crate::error::StartError;
 #[cfg(feature = "postgres")]
 use crate::lock::clock::Time;
 #[cfg(feature = "postgres")]
@@ -100,8 +101,8 @@ fn acquire_local(config: &Config, path: &Path) -> Result<PipelineLock, StartErro
         {
             StartError::Stuck { contention, limit }
         }
-        (LockError::Held(contention), _) => StartError::Held(contention),
-        (error, _) => StartError::Lock(error),
+        (LockError::Held(contention), _) => StartError::Held { contention, exit_code: config.conflict_exit_code },
+        (LockError::Unusable(unusable), _) => StartError::Lock(unusable),
     })
 }
 
@@ -132,7 +133,7 @@ fn acquire_in_cluster(
         ClusterError::Held(contention) => {
             let age = contention.holder.as_ref().and_then(|holder| holder.age);
             let longer_than = config.stuck_after.filter(|limit| age.is_some_and(|age| age > *limit));
-            StartError::HeldInCluster { contention, longer_than }
+            StartError::HeldInCluster { contention, longer_than, exit_code: config.conflict_exit_code }
         }
         ClusterError::Unusable(what) => StartError::Cluster { what },
     })

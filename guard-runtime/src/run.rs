@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
 use guard_collector::{RunState, Seconds};
 
-use crate::config::{Config, Paths, StartError};
+use crate::config::{Config, Paths};
+use crate::error::StartError;
 use crate::flush::{flush_stdout, flush_stdout_of_c};
 use crate::launch::{Tee, Terms, launch};
 use crate::link::{FrameWriter, Link};
@@ -146,7 +147,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     let (lock_path, log_path) = (&*paths.lock, &*paths.log);
     let open = || {
         open_log(log_path, config.max_size, config.backups)
-            .map_err(|source| StartError::Log { path: log_path.to_path_buf(), source })
+            .map_err(|error| StartError::Log { path: log_path.to_path_buf(), error })
     };
     let lock = match Locks::acquire(config, lock_path) {
         Ok(lock) => lock,

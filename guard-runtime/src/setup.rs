@@ -8,8 +8,9 @@ use guard_collector::LogFile;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use crate::config::{Config, Paths, StartError};
-use crate::lock::{LockError, is_there};
+use crate::config::{Config, Paths};
+use crate::error::StartError;
+use crate::lock::{UnusableLock, is_there};
 use crate::log_open::described;
 use crate::run::children_have_another_namespace;
 use crate::verdict::Plan;
@@ -28,9 +29,9 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     config.cluster.shown(lock, &config.arguments)?;
     let has_directory = lock.parent().is_some_and(Path::is_dir);
     let action = if has_directory { "cannot open" } else { "cannot make the directory of" };
-    let unusable = |source| LockError::Unusable { path: lock.clone(), action, file_system: None, source };
+    let unusable = |error| UnusableLock { path: lock.clone(), action, file_system: None, error };
     is_there(lock).and_then(|_| can_write(lock, Access::READ_OK)).map_err(unusable).map_err(StartError::Lock)?;
-    let unopened = |source| StartError::Log { path: log.clone(), source };
+    let unopened = |error| StartError::Log { path: log.clone(), error };
     look_at_log(log, config.backups).map_err(unopened)?;
     Plan::check(config, &paths)
 }

@@ -102,7 +102,7 @@ fn shown(config: &Config) -> (String, u8) {
         return (list.0, 0);
     };
     list.line(&format!("a run cannot be set up: {error}"));
-    (list.0, error.exit_code(0))
+    (list.0, error.exit_code())
 }
 
 /// What is printed. Nothing that comes from a file or a variable may tell a terminal what to do.

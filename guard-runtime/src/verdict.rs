@@ -14,9 +14,10 @@ use guard_collector::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use crate::config::{Config, Paths, StartError};
+use crate::config::{Config, Paths};
 use crate::descriptor::above_standard;
 use crate::environment::packed;
+use crate::error::StartError;
 use crate::lock::is_there;
 use crate::region::Region;
 use crate::setup::can_make;
@@ -61,7 +62,7 @@ impl Plan {
     pub(crate) fn new(config: &Config, paths: &Paths, told_lost: Option<u32>) -> Result<Self, StartError> {
         let place = |argument, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(None) };
-            Place::open(path).map(Some).map_err(|source| StartError::Report { argument, path: path.clone(), source })
+            Place::open(path).map(Some).map_err(|error| StartError::Report { argument, path: path.clone(), error })
         };
         let on_end = config.on_end.as_deref().map(Command::new).transpose()?;
         let program = std::env::args_os().next().unwrap_or_default();
@@ -84,7 +85,7 @@ impl Plan {
         for (argument, path) in [("status", &paths.status), ("metrics", &paths.metrics)] {
             let Some(path) = path else { continue };
             let is_possible = Place::check(path).and_then(|()| can_make(path));
-            is_possible.map_err(|source| StartError::Report { argument, path: path.clone(), source })?;
+            is_possible.map_err(|error| StartError::Report { argument, path: path.clone(), error })?;
         }
         Ok(())
     }

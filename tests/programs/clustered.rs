@@ -13,7 +13,8 @@ fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let directory = variable("SUBJECT_DIR").unwrap();
     let duration = |name: &str| variable(name).map(|text| parse_duration(&text).unwrap());
-    let mut config = Config::new(format!("{directory}/run.lock"), format!("{directory}/logs/run.log"));
+    let mut config =
+        Config::new(format!("{directory}/run.lock"), format!("{directory}/logs/run.log")).conflict_exit_code(3);
     if let Some(url) = variable("CLUSTER_URL") {
         config = config.cluster_lock(url);
     }
@@ -40,10 +41,10 @@ fn main() -> ExitCode {
         Ok(guard) => guard,
         Err(error) => {
             eprintln!("clustered: {error}");
-            if matches!(error, StartError::Held(_)) {
+            if matches!(error, StartError::Held { .. }) {
                 eprintln!("clustered: held on this machine");
             }
-            return ExitCode::from(error.exit_code(3));
+            return ExitCode::from(error.exit_code());
         }
     };
     times.first.store(now(), Ordering::Relaxed);

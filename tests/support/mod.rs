@@ -4,6 +4,7 @@
 #[cfg(feature = "postgres")]
 pub mod cluster;
 pub mod log_line;
+pub mod machine;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod terminal;

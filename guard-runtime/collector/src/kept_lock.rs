@@ -1,6 +1,6 @@
 //! The run's lock, kept by a helper for what is left of the run.
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
 
@@ -11,6 +11,9 @@ use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::OnceLine;
 use crate::protocol::Severity;
 use crate::remains::{DYING, Limits};
+use crate::state::State;
+
+const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 impl Collector {
     /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
@@ -33,7 +36,13 @@ impl Collector {
         if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
             return;
         }
-        match HeldLock::try_take(self.remains.limits.lock) {
+        let take = || HeldLock::try_take(self.remains.limits.lock);
+        let taken = match take() {
+            Err(Errno::WOULDBLOCK) if self.run_is_dying() => return,
+            Err(Errno::WOULDBLOCK) => take(),
+            taken => taken,
+        };
+        match taken {
             Ok(lock) => {
                 self.remains.lock = Some(lock);
                 self.write_record();
@@ -52,6 +61,15 @@ impl Collector {
             }
             Err(_) => {}
         }
+    }
+
+    /// It has been seen to die before it was dead, and may have the lock's descriptor open for a moment yet. That moment is
+    /// waited for once the closing line stands.
+    fn run_is_dying(&self) -> bool {
+        let process = self.run.as_ref().and_then(|run| run.process.as_ref());
+        let time = if matches!(self.state, State::Draining(_)) { &NO_TIME } else { &DYING };
+        self.shared.journal.died() != 0
+            && process.is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) == Ok(0))
     }
 
     pub(crate) fn write_record(&mut self) {

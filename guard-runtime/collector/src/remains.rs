@@ -202,9 +202,12 @@ impl Collector {
             return;
         }
         self.scan(Whom::FamilyAndStrangers, None);
+        self.take_lock();
         let (severity, end) = match (is_dead, stage) {
             (false, _) => (Severity::Info, ""),
-            (true, Stage::Holding) => (Severity::Warn, "; the lock is kept until they have ended"),
+            (true, Stage::Holding) if self.remains.lock.is_some() => {
+                (Severity::Warn, "; the lock is kept until they have ended")
+            }
             (true, _) => (Severity::Warn, ""),
         };
         let Self { remains, output, .. } = self;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::{RECORD_LIMIT, boot_id, pid_namespace};
+use super::holder::{RECORD_LIMIT, boot_id, pid_namespace};
 
 /// How long helpers that live are waited for.
 const WAITED_FOR: Duration = Duration::from_secs(1);

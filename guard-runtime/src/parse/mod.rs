@@ -3,4 +3,5 @@
 pub(crate) mod path_template;
 mod values;
 
-pub use values::{parse_duration, parse_level, parse_size};
+pub(crate) use values::NO_ROOM;
+pub use values::{ParseError, parse_duration, parse_level, parse_size};

@@ -1,6 +1,28 @@
 //! How a size and a duration are read: once, for the compiler (`const`) and at run time alike.
 
+use std::fmt;
 use std::time::Duration;
+
+/// A text that says no size, duration or level. Its message says what would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseError(&'static str);
+
+impl ParseError {
+    /// What would be right. `const`, for a panic that is a compile error.
+    pub const fn message(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+pub(crate) const NO_ROOM: ParseError = ParseError("a size of 0 leaves no room for a line");
 
 /// Reads a size such as `"5MB"` or `"512KiB"` as bytes. Units: `B`, `KB`, `MB`, `GB` (powers of 1,000), `KiB`, `MiB`,
 /// `GiB` (powers of 1,024); none means bytes. `const`, so that a mistake in a constant is a compile error.
@@ -13,9 +35,11 @@ use std::time::Duration;
 ///
 /// # Errors
 /// A text that says what would be right, for anything else, for zero, and for more than 2^63 - 1 bytes.
-pub const fn parse_size(text: &str) -> Result<u64, &'static str> {
-    const WRONG: &str = "not a size: write a whole number and a unit, as in \"5MB\", \"512KiB\", \"1GB\" \
-                         (B, KB, MB, GB, KiB, MiB, GiB), or an integer of bytes";
+pub const fn parse_size(text: &str) -> Result<u64, ParseError> {
+    const WRONG: ParseError = ParseError(
+        "not a size: write a whole number and a unit, as in \"5MB\", \"512KiB\", \"1GB\" \
+                         (B, KB, MB, GB, KiB, MiB, GiB), or an integer of bytes",
+    );
     let (number, unit) = match leading_number(text.as_bytes(), 0) {
         Some((number, end)) => (number, rest(text.as_bytes(), end)),
         None => return Err(WRONG),
@@ -31,9 +55,9 @@ pub const fn parse_size(text: &str) -> Result<u64, &'static str> {
         _ => return Err(WRONG),
     };
     match number.checked_mul(factor) {
-        Some(0) => Err("a size of 0 leaves no room for a line"),
+        Some(0) => Err(NO_ROOM),
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
-        _ => Err("a size of more than 2^63 - 1 bytes fits no file"),
+        _ => Err(ParseError("a size of more than 2^63 - 1 bytes fits no file")),
     }
 }
 
@@ -48,9 +72,11 @@ pub const fn parse_size(text: &str) -> Result<u64, &'static str> {
 ///
 /// # Errors
 /// A text that says what would be right.
-pub const fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    const WRONG: &str = "not a duration: write whole numbers with units, as in \"30s\", \"5m\", \"1h30m\" \
-                         (ms, s, m, h, d)";
+pub const fn parse_duration(text: &str) -> Result<Duration, ParseError> {
+    const WRONG: ParseError = ParseError(
+        "not a duration: write whole numbers with units, as in \"30s\", \"5m\", \"1h30m\" \
+                         (ms, s, m, h, d)",
+    );
     let bytes = text.as_bytes();
     let (mut at, mut millis) = (0, 0_u64);
     while at < bytes.len() || at == 0 {
@@ -79,7 +105,7 @@ pub const fn parse_duration(text: &str) -> Result<Duration, &'static str> {
 ///
 /// # Errors
 /// A text that lists them, for anything else.
-pub const fn parse_level(text: &str) -> Result<log::LevelFilter, &'static str> {
+pub const fn parse_level(text: &str) -> Result<log::LevelFilter, ParseError> {
     use log::LevelFilter;
     Ok(match text.as_bytes() {
         b"off" => LevelFilter::Off,
@@ -88,7 +114,11 @@ pub const fn parse_level(text: &str) -> Result<log::LevelFilter, &'static str> {
         b"info" => LevelFilter::Info,
         b"debug" => LevelFilter::Debug,
         b"trace" => LevelFilter::Trace,
-        _ => return Err("not a level: write \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\""),
+        _ => {
+            return Err(ParseError(
+                "not a level: write \"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+            ));
+        }
     })
 }
 

@@ -22,7 +22,7 @@ fn argument(name: &str) -> String {
 /// `TIMEOUT` and `KILL_AFTER` in milliseconds, `SURVIVORS`; the shell runs `SCRIPT`; then what `END` says.
 pub(crate) fn guarded() -> ExitCode {
     let millis = |name| argument(name).parse().ok().map(Duration::from_millis);
-    let mut config = Config::new(LOCK, LOG);
+    let mut config = Config::new(LOCK, LOG).conflict_exit_code(9);
     if let Some(limit) = millis("TIMEOUT") {
         config = config.timeout(limit);
     }
@@ -38,7 +38,7 @@ pub(crate) fn guarded() -> ExitCode {
         Ok(guard) => guard,
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::from(error.exit_code(9));
+            return ExitCode::from(error.exit_code());
         }
     };
     shell(&argument("SCRIPT"));

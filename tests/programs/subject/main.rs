@@ -17,6 +17,7 @@ mod show;
 mod support;
 mod surroundings;
 mod survival;
+mod systemd;
 mod tenants;
 mod terminals;
 mod verdict;
@@ -80,6 +81,7 @@ modes! {
         abort(u64), code, count(u64), crowd(u64), exit(u64), exit_beside_the_end(u64), fail, fail_long, panic(u64),
         segfault(u64), two_exits,
     }
+    systemd { service(u64), short }
     tenants { sync(String), sync_at_go(String) }
     terminals { records, script, show, show_bare, signalled_records(u64), sizes, sizes_bare, sizes_of_child }
     verdict {
