@@ -170,6 +170,54 @@ fn a_run_that_prints_without_end_is_ended() {
     assert!(closing.ends_with("run timed out after 0.500s: ended by SIGTERM"), "{closing}");
 }
 
+/// The system's clock is set an hour ahead, and back, in the middle of a run.
+#[test]
+#[ignore = "root; sets the machine's clock for two seconds: not beside other work"]
+fn the_timeout_goes_by_the_monotonic_clock() {
+    for step in [3600, -3600] {
+        let set = |seconds: i64| {
+            let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + seconds;
+            let status =
+                std::process::Command::new("date").args(["-s", &format!("@{date}")]).stdout(Stdio::null()).status();
+            assert!(status.unwrap().success());
+        };
+        let mut hung = hung("sleep 0.3", "forever", &[("TIMEOUT", "2000"), ("KILL_AFTER", "500")]);
+        hung.wait_for_line("run started");
+        set(step);
+        let (status, took) = hung.wait();
+        set(-step);
+        println!("set by {step} s: ended after {took:?}");
+        assert_eq!(status.signal(), Some(libc::SIGTERM));
+        assert!((2000..2500).contains(&took.as_millis()), "{took:?}");
+        let closing = hung.env.closing_line();
+        assert!(closing.ends_with("run timed out after 2s: ended by SIGTERM"), "{closing}");
+    }
+}
+
+/// The whole run is stopped for longer than its time, as by a debugger or a frozen control group: it is ended within five
+/// seconds after it goes on.
+#[test]
+#[ignore = "half a minute"]
+fn a_run_and_helpers_that_were_stopped_past_the_timeout() {
+    let mut hung = hung("sleep 0.1", "forever", &[("TIMEOUT", "15000"), ("KILL_AFTER", "500")]);
+    hung.wait_for_line("run started");
+    let run = hung.child.id();
+    let all = [run, helper(run, COLLECTOR), helper(run, STANDBY)];
+    assert!(all.iter().all(|pid| kill(*pid, libc::SIGSTOP)));
+    let stopped = Instant::now();
+    while stopped.elapsed() < Duration::from_secs(16) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(hung.child.try_wait().unwrap().is_none());
+    let goes_on = Instant::now();
+    assert!(all.iter().all(|pid| kill(*pid, libc::SIGCONT)));
+    assert_eq!(hung.wait().0.signal(), Some(libc::SIGTERM));
+    println!("ended {:?} after it goes on", goes_on.elapsed());
+    assert!(goes_on.elapsed() < Duration::from_secs(6), "{:?}", goes_on.elapsed());
+    let closing = hung.env.closing_line();
+    assert!(closing.ends_with("run timed out after 15s: ended by SIGTERM"), "{closing}");
+}
+
 #[test]
 fn a_run_within_its_time_is_left_alone() {
     let mut hung = hung("sleep 0.3", "well", &[("TIMEOUT", "20000")]);

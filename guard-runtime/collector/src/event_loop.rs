@@ -4,7 +4,6 @@ use core::mem;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
 
 use crate::collector::{Collector, RunLink};
 use crate::protocol::Reply;
@@ -20,6 +19,9 @@ use crate::window_size::follow_resize;
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// After a stop (SIGSTOP, a frozen control group) poll(2) waits for what was left of its time, whatever the clock says by then:
+/// so what is due is so much late at most. Microseconds.
+const LOOK_AT_CLOCK: u64 = 5_000_000;
 /// Between looks at whether somebody has made a stream non-blocking, while nothing is read.
 const CLEAR_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -218,9 +220,10 @@ impl Collector {
             self.held_ends.make_blocking();
         }
         let due = self.remains.next_look(self.shared.journal, self.state);
-        let until_due = due.map(|due| due.saturating_sub(monotonic())).map(stamp::timespec);
+        let until_due = due.map(|due| stamp::timespec(due.saturating_sub(monotonic()).min(LOOK_AT_CLOCK)));
         let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
-        while poll(&mut polled, timeout.as_ref()) == Err(Errno::INTR) {}
+        // Where it is interrupted nothing is ready.
+        let _ = poll(&mut polled, timeout.as_ref());
         let [control, process, standby, out, err, _, _, _, _, keys_out, keys_err] =
             polled.map(|polled| polled.revents());
         // The control pipe is not watched while the console stalls, but the run may be dead.
