@@ -23,6 +23,8 @@ fn shown(env: &TestEnv, mode: &str, stdout: bool, stderr: bool) -> (String, Stri
     let file = || fs::File::create(env.path("other")).unwrap();
     let mut command = env.subject(&[mode]);
     terminal.login(&mut command);
+    // The bar is hidden where it is `dumb`, as under cron.
+    command.env("TERM", "xterm");
     if !stdout {
         command.stdout(file());
     }

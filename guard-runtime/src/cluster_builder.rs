@@ -13,7 +13,7 @@ impl Config {
     ///
     /// ```no_run
     /// use guard_runtime::Config;
-    /// let config = Config::new("/run/lock/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
+    /// let config = Config::new("~/.local/state/nightly.lock", "nightly.log").cluster_lock("${DATABASE_URL}#nightly");
     /// ```
     pub fn cluster_lock(mut self, url: impl Into<String>) -> Self {
         self.cluster.lock = Some(url.into());

@@ -162,15 +162,15 @@ impl Config {
         self
     }
 
-    /// Keeps trying for a held lock so long, by the monotonic clock; says so on standard error before it waits. Default:
-    /// not at all. [`parse_duration`](crate::parse_duration) reads texts such as `"5m"`.
+    /// How long to wait for a held lock, by the monotonic clock; announced on standard error. Default: not at all.
+    /// [`parse_duration`](crate::parse_duration) reads texts such as `"5m"`.
     pub fn wait(mut self, patience: Duration) -> Self {
         self.wait = Some(patience);
         self
     }
 
-    /// A holder that is known to have run longer than this is [`StartError::Stuck`]: a run that hangs must not be skipped
-    /// quietly for ever. Default: never.
+    /// A holder that is known to have run longer than this is [`StartError::Stuck`]: a run that hangs must not go
+    /// unnoticed. Default: never.
     pub fn stuck_after(mut self, limit: Duration) -> Self {
         self.stuck_after = Some(limit);
         self
@@ -228,7 +228,7 @@ impl Config {
     /// ```no_run
     /// use guard_runtime::Config;
     /// let tenant = "north";
-    /// let config = Config::new("/run/lock/sync-{tenant}.lock", "logs/{tenant}.log").argument("tenant", &tenant);
+    /// let config = Config::new("~/.local/state/sync-{tenant}.lock", "logs/{tenant}.log").argument("tenant", &tenant);
     /// ```
     pub fn argument(mut self, name: &str, value: &impl fmt::Display) -> Self {
         self.arguments.push((name.into(), value.to_string()));

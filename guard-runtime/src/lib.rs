@@ -1,4 +1,69 @@
-#![doc = include_str!("../README.md")]
+//! Makes a program that runs unattended safe to leave alone: one instance at a time, everything it prints in a rotated log,
+//! a limit on how long it may take, and a record of how each run ended, `kill -9` included.
+//!
+//! ```no_run
+//! use guard_runtime::locked_pipeline;
+//!
+//! #[locked_pipeline(lock = "~/.local/state/nightly.lock", log = "~/.local/state/nightly.log", timeout = "2h")]
+//! fn main() -> Result<(), std::io::Error> {
+//!     println!("loading"); // to the console and the log
+//!     std::process::Command::new("du").arg("-sh").status()?; // and what a child prints
+//!     log::info!("42 rows"); // to the console and the log
+//!     Ok(())
+//! }
+//! ```
+//!
+//! * [`locked_pipeline`] is the attribute. Its page lists every argument, what happens in which order, and which functions
+//!   it accepts, async ones among them.
+//! * [`Config`] is the builder, for a configuration that is known at run time only. Its [`start`](Config::start) returns a
+//!   [`Guard`], and the run lasts until that is [finished](Guard::finish) or dropped; [`StartError`] says why there is no run.
+//! * [`PipelineLock`] is the lock alone.
+//!
+//! # The builder
+//!
+//! ```
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let (lock, log) = (directory.path().join("a.lock"), directory.path().join("a.log"));
+//! # let (lock, log) = (lock.to_str().unwrap(), log.to_str().unwrap());
+//! use std::time::Duration;
+//! use guard_runtime::{Config, Outcome, StartError};
+//!
+//! match Config::new(lock, log).timeout(Duration::from_secs(7200)).start() {
+//!     Ok(guard) => {
+//!         println!("loading");
+//!         guard.finish(Outcome::Finished); // the log has everything, the lock is free
+//!     }
+//!     Err(StartError::Held { contention, .. }) => println!("skipped: {contention}"),
+//!     Err(error) => {
+//!         eprintln!("{error}");
+//!         std::process::exit(error.exit_code().into());
+//!     }
+//! }
+//! ```
+//!
+//! # How it works
+//!
+//! The run takes an flock(2) lock, opens the log and forks a collector process; standard output and standard error lead to
+//! the collector through a pipe. When the program dies, the kernel keeps what is in the pipe, and the collector reads it to
+//! the end, writes how the run ended, and exits. A second process, the standby, replaces a collector that is killed.
+//!
+//! # Features
+//!
+//! * `postgres`: `cluster_lock`, a second lock that PostgreSQL holds, for jobs that more than one host may start.
+//!
+//! # Systems
+//!
+//! Unix only. Tested on Linux; on macOS and FreeBSD it compiles, and has never been run.
+//!
+//! # Where the rest is
+//!
+//! The repository has a README with a quick start, and in `docs/` how to operate a job (`operating.md`), what is not promised
+//! (`limits.md`), how it compares with `flock`, `timeout`, `multilog` and others (`comparison.md`), and the cluster lock
+//! (`cluster-lock.md`).
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(not(unix))]
 compile_error!("guard-runtime needs flock, pipes and fork: it works on Unix only");
