@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use guard_runtime::Config;
+use guard_runtime::{Config, ConsoleMode};
 
 /// A number from the environment.
 fn setting(name: &str, default: u64) -> u64 {
@@ -21,6 +21,11 @@ pub(crate) fn run(name: &str) -> bool {
     match name {
         "nothing" => {}
         "nothing-guarded" => guarded(|| {}),
+        "nothing-told" => drop(told(config()).start().expect("a run")),
+        "nothing-hooked" => {
+            let config = told(config()).console(ConsoleMode::OnFailure).on_end(":");
+            drop(config.start().expect("a run"));
+        }
         "lines" => lines(),
         "lines-guarded" => guarded(lines),
         "ticks" => ticks(),
@@ -38,13 +43,19 @@ pub(crate) fn run(name: &str) -> bool {
     true
 }
 
-fn guarded(job: impl FnOnce()) {
-    let guard = Config::new("${BENCH_DIR}/run.lock", "${BENCH_DIR}/run.log")
+fn config() -> Config {
+    Config::new("${BENCH_DIR}/run.lock", "${BENCH_DIR}/run.log")
         .max_size(setting("MAX_SIZE", 5_000_000))
         .backups(setting("BACKUPS", 5) as u16)
         .console_level(log::LevelFilter::Off)
-        .start();
-    let guard = guard.expect("a run");
+}
+
+fn told(config: Config) -> Config {
+    config.status("${BENCH_DIR}/status.json").metrics("${BENCH_DIR}/job.prom")
+}
+
+fn guarded(job: impl FnOnce()) {
+    let guard = config().start().expect("a run");
     job();
     drop(guard);
 }

@@ -1,5 +1,7 @@
 //! Compares the guard with its peers, side by side and interleaved, in one run: medians, and ratios of medians.
 //!
+//! The floor in it is a reader that takes batches of up to 1 MiB out of a pipe and discards them.
+//!
 //! `cargo run --release -p bench [ROUNDS]` prints tables and writes `bench/figures.svg`. Peers that are not on PATH are left
 //! out (Debian: apache2-utils, daemontools, runit, s6). `bench memory` measures what a run costs a process that holds much
 //! memory. With a first argument that names a job, this program is that job.
@@ -28,6 +30,7 @@ fn main() {
     if let Some("latency") = argument.as_deref() {
         return latency();
     }
+    println!("{}", measure::machine());
     let rounds = argument.and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
     let mut groups: Vec<Group> = peers::TABLES.iter().map(|table| compare(table, rounds)).collect();
     groups.push(starts(rounds * 15));

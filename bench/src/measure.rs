@@ -41,6 +41,16 @@ impl Samples {
     }
 }
 
+/// The processor, how many of it there are, and the kernel: a ratio holds on one machine, and may not on the next.
+pub(crate) fn machine() -> String {
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let count = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim();
+    format!("{count} x {}, Linux {kernel}", model.map_or("a processor", |(_, name)| name))
+}
+
 /// A fresh directory with what peers want to find in theirs.
 pub(crate) fn place() -> TempDir {
     let place = tempfile::tempdir().expect("a directory");

@@ -31,7 +31,7 @@ const LINES: [Peer; 9] = [
     GUARD,
     peer("bare, to /dev/null", "$BENCH lines >/dev/null", ""),
     peer("bare, to a file", "$BENCH lines >file", ""),
-    peer("a reader that discards", "$BENCH lines | $DISCARD 1048576 >/dev/null", ""),
+    peer("floor: a reader of 1 MiB", "$BENCH lines | $DISCARD 1048576 >/dev/null", ""),
     TEE,
     peer("rotatelogs", "$BENCH lines | rotatelogs -n 6 file 5M", "rotatelogs"),
     S6_LOG,
@@ -113,8 +113,10 @@ pub(crate) const TABLES: [Table; 9] = [
 ];
 
 /// Started without a shell, which would cost more than they do: program and arguments.
-pub(crate) const STARTS: [(&str, &[&str]); 4] = [
+pub(crate) const STARTS: [(&str, &[&str]); 6] = [
     ("guard", &["$BENCH", "nothing-guarded"]),
+    ("guard, status, metrics", &["$BENCH", "nothing-told"]),
+    ("guard, and a hook", &["$BENCH", "nothing-hooked"]),
     ("bare", &["$BENCH", "nothing"]),
     ("flock -n in front", &["flock", "-n", "lock", "$BENCH", "nothing"]),
     ("sh with tee behind", &["sh", "-c", "$BENCH nothing | tee -a file"]),

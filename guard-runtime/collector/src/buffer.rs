@@ -12,6 +12,7 @@ pub struct Buffer<'a> {
 
 impl<'a> Buffer<'a> {
     /// An empty buffer with as much room as `room` has.
+    #[inline]
     pub fn new(room: &'a mut [u8]) -> Self {
         Self { room, length: 0 }
     }
@@ -22,6 +23,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// Bytes that still fit.
+    #[inline]
     pub fn space(&self) -> usize {
         self.room.len() - self.length
     }
@@ -50,6 +52,7 @@ impl<'a> Buffer<'a> {
     }
 
     /// Appends as much from the front of `bytes` as fits; returns how much that is.
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.space());
         if let (Some(space), Some(bytes)) = (self.room.get_mut(self.length..self.length + count), bytes.get(..count)) {

@@ -245,6 +245,7 @@ pub(crate) fn restore(safe: &[u8], text: &mut Buffer<'_>) {
 const HIGH: u8 = 0x80;
 
 /// The number in 7 bits a byte, the lowest first, and the eighth set. A time in 56 bits lasts for 2,283 years.
+#[inline]
 fn digits<const N: usize>(number: u64) -> [u8; N] {
     core::array::from_fn(|place| (number >> (7 * place)) as u8 | HIGH)
 }

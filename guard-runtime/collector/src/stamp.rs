@@ -10,6 +10,7 @@ use crate::sys::clock;
 pub(crate) const LENGTH: usize = 27;
 
 /// Microseconds since 1970 by the system's clock.
+#[inline]
 pub fn now() -> u64 {
     clock(libc::CLOCK_REALTIME)
 }

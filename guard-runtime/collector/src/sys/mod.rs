@@ -47,6 +47,7 @@ pub fn exit(code: i32) -> ! {
 }
 
 /// Microseconds of a clock. By the C library, whose pointer into the vDSO survives that a helper lets go of its memory.
+#[inline]
 #[allow(unsafe_code)]
 pub(crate) fn clock(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
