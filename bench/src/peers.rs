@@ -1,5 +1,5 @@
-//! Who is compared with whom: shell commands that run a job. `$BENCH` is this program, `$DISCARD` the cheapest reader there
-//! is; the working directory is a fresh one.
+//! Who is compared with whom: shell commands that run a job. `$BENCH` is this program, `$DISCARD` a reader that does nothing
+//! else; the working directory is a fresh one.
 
 /// One way to run a job.
 pub(crate) struct Peer {
@@ -31,7 +31,7 @@ const LINES: [Peer; 9] = [
     GUARD,
     peer("bare, to /dev/null", "$BENCH lines >/dev/null", ""),
     peer("bare, to a file", "$BENCH lines >file", ""),
-    peer("floor: a reader of 1 MiB", "$BENCH lines | $DISCARD 1048576 >/dev/null", ""),
+    peer("floor: read in batches", "$BENCH lines | $DISCARD batches >/dev/null", ""),
     TEE,
     peer("rotatelogs", "$BENCH lines | rotatelogs -n 6 file 5M", "rotatelogs"),
     S6_LOG,
