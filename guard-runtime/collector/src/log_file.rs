@@ -1,6 +1,6 @@
 //! The log file that several processes may share: append a batch, rotate before the limit, lose no backup.
 
-mod search;
+mod reading;
 
 use core::mem;
 
@@ -197,18 +197,6 @@ impl LogFile {
             let _ = rustix::fs::flock(file, FlockOperation::Unlock);
         }
         result
-    }
-
-    /// The backup of that number, 0 for the log itself, to be read.
-    fn open_backup(&self, number: u32) -> Option<OwnedFd> {
-        let numbered;
-        let name = if number == 0 {
-            &self.place.name
-        } else {
-            numbered = self.place.name.numbered(number);
-            &numbered
-        };
-        openat(&self.place.directory, &**name, OFlags::RDONLY | COMMON_FLAGS, Mode::empty()).ok()
     }
 
     /// A file that somebody else left in the middle of a line gets its newline. Returns the size after that.

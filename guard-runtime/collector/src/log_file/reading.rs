@@ -1,8 +1,9 @@
-//! Looks for a line near the end of the log.
+//! Reads the log and its backups.
 
-use rustix::fs::fstat;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use super::LogFile;
+use super::{COMMON_FLAGS, LogFile};
 
 impl LogFile {
     /// Whether `line` stands near the end of the log, or of the backup that it has become since.
@@ -27,5 +28,17 @@ impl LogFile {
             }
             false
         })
+    }
+
+    /// The backup of that number, 0 for the log itself, to be read.
+    pub(super) fn open_backup(&self, number: u32) -> Option<OwnedFd> {
+        let numbered;
+        let name = if number == 0 {
+            &self.place.name
+        } else {
+            numbered = self.place.name.numbered(number);
+            &numbered
+        };
+        openat(&self.place.directory, &**name, OFlags::RDONLY | COMMON_FLAGS, Mode::empty()).ok()
     }
 }
