@@ -126,7 +126,6 @@ fn a_stuck_holder_in_another_namespace() {
 /// A program that gives its future children a namespace of their own before the run: the first of them would be a helper, which
 /// ends all others with it. Nothing is run then, and it is said what to do: the same inside the run.
 #[test]
-#[cfg_attr(guard_portable, ignore = "namespaces are Linux's")]
 #[ignore = "needs root, to make a namespace"]
 fn a_namespace_for_children() {
     let env = TestEnv::new();
