@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::choices::{ConsoleMode, Tee};
 use crate::descriptor::above_standard;
 use crate::link::{Link, StreamEnd};
+use crate::lock::pid_namespace;
 use crate::outer_run::writes_to;
 use crate::pty;
 use crate::region::Region;
@@ -151,9 +152,8 @@ pub(crate) fn launch(
 fn is_first_of_a_namespace_or_its_child() -> bool {
     /// `PROC_PID_INIT_INO` of Linux's `proc_ns.h`.
     const OF_THE_MACHINE: &str = "pid:[4026531836]";
-    let namespace = std::fs::read_link("/proc/self/ns/pid");
     (std::process::id() == 1 || std::os::unix::process::parent_id() == 1)
-        && namespace.is_ok_and(|namespace| namespace.as_os_str() != OF_THE_MACHINE)
+        && !matches!(&*pid_namespace(), "" | OF_THE_MACHINE)
 }
 
 /// A pipe, or a pseudo-terminal in the place of a terminal; why there is none, where there should be.

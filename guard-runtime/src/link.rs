@@ -38,13 +38,15 @@ impl FrameWriter {
     /// Only the helpers' death makes this fail, and then nobody is there to be told; or user code that has closed every way
     /// to them. `time` is now, in microseconds since 1970.
     pub(crate) fn send(&self, frame: &[u8], time: u64) -> Result<(), Errno> {
-        let result = match self.writer(time) {
-            Some(writer) => self.send_through(writer, frame),
-            None => Err(Errno::BADF),
-        };
-        match (result, &self.looked) {
-            (Err(Errno::BADF), Some(_)) => self.send_through(self.standard_writer().ok_or(Errno::BADF)?, frame),
-            (result, _) => result,
+        let sent =
+            if self.is_ours(time) { self.send_through(self.descriptor.as_fd(), frame) } else { Err(Errno::BADF) };
+        match sent {
+            // User code has closed it. A standard descriptor may lead there too.
+            Err(Errno::BADF) => {
+                let standard = Stdio::ALL.into_iter().map(standard).find(|standard| self.descriptor.led_to(standard));
+                self.send_through(standard.ok_or(Errno::BADF)?, frame)
+            }
+            sent => sent,
         }
     }
 
@@ -60,26 +62,20 @@ impl FrameWriter {
         send(&writer, &safe[..length])
     }
 
-    /// The descriptor, or where user code has closed that one (its number may be that of a file of the user's) a standard one
-    /// that leads there too.
-    fn writer(&self, time: u64) -> Option<BorrowedFd<'_>> {
+    /// Whether the number is not that of a file of the user's.
+    fn is_ours(&self, time: u64) -> bool {
         /// A look costs a system call, half as much as the frame itself. Microseconds; to open files up to a number that is
         /// `FAR`, or to lay one over each, and then write a record, takes longer.
         const INTERVAL: u64 = 1_000;
-        if self.looked.as_ref().is_some_and(|looked| time.wrapping_sub(looked.load(Ordering::Relaxed)) < INTERVAL) {
-            return Some(self.descriptor.as_fd());
+        let Some(looked) = &self.looked else { return self.descriptor.is_ours() };
+        if time.wrapping_sub(looked.load(Ordering::Relaxed)) < INTERVAL {
+            return true;
         }
-        if !self.descriptor.is_ours() {
-            return self.standard_writer();
-        }
-        if let Some(looked) = &self.looked {
+        let is_ours = self.descriptor.is_ours();
+        if is_ours {
             looked.store(time, Ordering::Relaxed);
         }
-        Some(self.descriptor.as_fd())
-    }
-
-    fn standard_writer(&self) -> Option<BorrowedFd<'static>> {
-        Stdio::ALL.into_iter().map(standard).find(|standard| self.descriptor.led_to(standard))
+        is_ours
     }
 }
 

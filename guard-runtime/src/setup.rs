@@ -9,7 +9,7 @@ use rustix::fs::Access;
 
 use crate::config::{Config, Paths};
 use crate::error::StartError;
-use crate::lock::{UnusableLock, is_there};
+use crate::lock::{UnusableLock, is_there, pid_namespace};
 use crate::log_open::described;
 use crate::probe::can_write;
 use crate::verdict::Plan;
@@ -43,9 +43,9 @@ fn look_at_log(log: &Path, backups: u16) -> io::Result<()> {
 /// `pid_namespaces(7)`: unshare(2) leaves the caller in its own. Where nobody is in the other one yet the link has no target.
 pub(crate) fn children_have_another_namespace() -> bool {
     let of_children = "/proc/thread-self/ns/pid_for_children";
-    let Ok(own) = std::fs::read_link("/proc/thread-self/ns/pid") else { return false };
+    let own = pid_namespace();
     match std::fs::read_link(of_children) {
-        Ok(of_children) => of_children != own,
+        Ok(of_children) => of_children.as_os_str() != &*own,
         // Before Linux 4.12 there is no such link.
         Err(_) => std::fs::symlink_metadata(of_children).is_ok(),
     }

@@ -7,7 +7,7 @@ use rustix::fd::BorrowedFd;
 
 use crate::collector::{Collector, Role, RunLink};
 use crate::protocol::Reply;
-use crate::readiness;
+use crate::readiness::{self, AT_ONCE};
 use crate::stamp::{self, monotonic};
 use crate::state::{Action, End, Event, State};
 use crate::stdio::{PerStdio, Stdio};
@@ -24,7 +24,6 @@ const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const LOOK_AT_CLOCK: u64 = 5_000_000;
 /// Between looks at whether somebody has made a stream non-blocking, while nothing is read.
 const CLEAR_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What a wait has ended with.
 struct Ready {

@@ -1,6 +1,5 @@
 //! The run's lock, kept by a helper for what is left of the run.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::getpid;
 
@@ -10,18 +9,17 @@ use crate::family;
 use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::OnceLine;
 use crate::protocol::Severity;
+use crate::readiness::{AT_ONCE, is_ready_within};
 use crate::remains::{DYING, Limits};
 use crate::state::State;
-
-const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 impl Collector {
     /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
     /// run. The record in the file stays the run's. (It is free for the moment that this takes.)
     pub(crate) fn keep_lock_of_living_run(&mut self) {
-        // Then nobody keeps its lock.
+        // One that is dying has closed them too, and then nobody keeps its lock.
         let process = self.run.as_ref().and_then(|run| run.process.as_ref());
-        if process.is_none_or(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DYING)) != Ok(0)) {
+        if process.is_none_or(|process| is_ready_within(process, &DYING)) {
             return;
         }
         // Where it is not free the run still has it.
@@ -67,9 +65,8 @@ impl Collector {
     /// waited for once the closing line stands.
     fn run_is_dying(&self) -> bool {
         let process = self.run.as_ref().and_then(|run| run.process.as_ref());
-        let time = if matches!(self.state, State::Draining(_)) { &NO_TIME } else { &DYING };
-        self.shared.journal.died() != 0
-            && process.is_some_and(|process| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(time)) == Ok(0))
+        let time = if matches!(self.state, State::Draining(_)) { &AT_ONCE } else { &DYING };
+        self.shared.journal.died() != 0 && process.is_some_and(|process| !is_ready_within(process, time))
     }
 
     pub(crate) fn write_record(&mut self) {

@@ -138,7 +138,8 @@ pub(super) fn read_holder(file: &mut File) -> Option<Holder> {
     let pid = field("pid")?.parse().ok()?;
     let started: u64 = field("started_us")?.parse().ok()?;
     let birth_recorded: u64 = field("birth")?.parse().ok()?;
-    let same_boot = field("boot")? == boot_id() && !boot_id().is_empty();
+    let boot = boot_id();
+    let same_boot = field("boot")? == boot && !boot.is_empty();
     let elsewhere = !same_boot || field("pid_namespace")? != pid_namespace();
     // The time of its birth tells a process from a later one with the same number.
     let lives = if elsewhere { was_touched_lately(file) } else { birth(pid) == Some(birth_recorded) };
@@ -175,7 +176,8 @@ pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-pub(super) fn pid_namespace() -> String {
+/// As `pid:[4026531836]`; empty where there is no /proc.
+pub(crate) fn pid_namespace() -> String {
     std::fs::read_link("/proc/self/ns/pid").unwrap_or_default().display().to_string()
 }
 

@@ -30,7 +30,7 @@ use rustix::process::Pid;
 use guard_collector::{FileId, Refusal, file_kind, planted};
 
 pub use self::holder::{Contention, Holder, Left};
-pub(crate) use self::holder::{common_record, recorded_holder};
+pub(crate) use self::holder::{common_record, pid_namespace, recorded_holder};
 use self::holder::{read_holder, write_record};
 pub(crate) use self::predecessor::Predecessor;
 use self::predecessor::helpers_line;
