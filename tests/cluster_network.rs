@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use support::cluster::Host;
 use support::postgres::{Cut, Network, Psql, Server, now, settled};
-use support::{kill, repeat, text, wait_for};
+use support::{kill, repeat, set_clock, wait_for};
 
 /// `cluster_timeout` of all that is cut here.
 const T: f64 = 6.0;
@@ -330,18 +330,13 @@ fn a_clock_that_is_set() {
     let (network, server) = network();
     for step in [3600, -3600] {
         let (host, mut holder) = hold(&network, &server, 0, "work", &[]);
-        let set = |seconds: i64| {
-            let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + seconds;
-            let output = Command::new("date").args(["-s", &format!("@{date}")]).output().unwrap();
-            assert!(output.status.success(), "{}", text(&output.stderr));
-        };
         let begun = now();
-        set(step);
+        set_clock(step);
         while now() - begun < 5.0 {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
         let lives = holder.try_wait().unwrap().is_none();
-        set(-step);
+        set_clock(-step);
         assert!(lives, "{}", host.log());
         drop(holder.stdin.take());
         assert!(settled(&mut holder).success());

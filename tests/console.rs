@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
 use support::{
-    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, helper, is_non_blocking, is_root, kill, logged, state,
-    strace, wait_for, wait_for_printed,
+    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, Tmpfs, helper, is_non_blocking, is_root, kill, logged,
+    state, strace, wait_for, wait_for_printed,
 };
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
@@ -343,9 +343,7 @@ fn a_console_that_is_a_socket() {
 #[ignore = "needs root, to mount a tmpfs"]
 fn console_full_for_a_while() {
     let env = TestEnv::new();
-    fs::create_dir(env.path("disk")).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(env.path("disk")).status();
-    assert!(mount.unwrap().success());
+    let _disk = Tmpfs::mount(env.path("disk"), "size=2m");
     fs::write(env.path("disk/ballast"), vec![0; 1_500_000]).unwrap();
     let console = fs::File::create(env.path("disk/console")).unwrap();
     let mut child = env.subject(&["few_lines_then_go", "10000"]).stdout(console).spawn().unwrap();
@@ -354,6 +352,5 @@ fn console_full_for_a_while() {
     env.go();
     let status = child.wait().unwrap();
     let shown = fs::read_to_string(env.path("disk/console")).unwrap();
-    assert!(Command::new("umount").arg(env.path("disk")).status().unwrap().success());
     assert!(status.success() && shown.contains("thank you\n"), "{} bytes shown", shown.len());
 }

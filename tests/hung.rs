@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{COLLECTOR, TestEnv, are_gone, helper, kill, wait_for};
+use support::{COLLECTOR, TestEnv, are_gone, helper, kill, set_clock, wait_for};
 
 /// A run with a shell's children. Each notes its pid in the directory, in a file of its name.
 struct Hung {
@@ -175,17 +175,11 @@ fn a_run_that_prints_without_end_is_ended() {
 #[ignore = "root; sets the machine's clock for two seconds: not beside other work"]
 fn the_timeout_goes_by_the_monotonic_clock() {
     for step in [3600, -3600] {
-        let set = |seconds: i64| {
-            let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + seconds;
-            let status =
-                std::process::Command::new("date").args(["-s", &format!("@{date}")]).stdout(Stdio::null()).status();
-            assert!(status.unwrap().success());
-        };
         let mut hung = hung("sleep 0.3", "forever", &[("TIMEOUT", "2000"), ("KILL_AFTER", "500")]);
         hung.wait_for_line("run started");
-        set(step);
+        set_clock(step);
         let (status, took) = hung.wait();
-        set(-step);
+        set_clock(-step);
         println!("set by {step} s: ended after {took:?}");
         assert_eq!(status.signal(), Some(libc::SIGTERM));
         assert!((2000..2500).contains(&took.as_millis()), "{took:?}");

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::{
-    COLLECTOR, STANDBY, TAKEN_OVER, TestEnv, helper, is_root, kill, log_line, logged, printed, repeat, strace, text,
-    wait_for,
+    COLLECTOR, STANDBY, TAKEN_OVER, TestEnv, Tmpfs, helper, is_root, kill, log_line, logged, printed, repeat, strace,
+    text, wait_for,
 };
 
 /// A limit on the size of files, below the log's: what does not fit is counted, the console has it all.
@@ -44,9 +44,7 @@ fn no_file_may_grow() {
 #[ignore = "needs root, to mount a tmpfs"]
 fn disk_full_and_room_again() {
     let env = TestEnv::new();
-    fs::create_dir(env.path("logs")).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "none"]).arg(env.path("logs")).status();
-    assert!(mount.unwrap().success());
+    let _disk = Tmpfs::mount(env.path("logs"), "size=3m");
     fs::write(env.path("logs/ballast"), vec![0; 3_000_000]).unwrap();
     let mut child = env.subject(&["slow_flood", "20000"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -65,7 +63,6 @@ fn disk_full_and_room_again() {
     let torn = |line: &&str| !line.ends_with(&"x".repeat(75)) && !log_line::is_ours(line);
     let torn: usize = log.lines().filter(torn).map(str::len).sum();
     let missing = (20_000 - logged(&env).len()) * 126 - torn;
-    assert!(Command::new("umount").arg(env.path("logs")).status().unwrap().success());
     assert!(closed && told.len() == 1 && told[0].contains("(os error 28)"), "{told:?}");
     assert!(told[0].contains(&format!(": {missing} bytes are missing here")), "{missing}: {told:?}");
 }
@@ -75,9 +72,7 @@ fn disk_full_and_room_again() {
 #[ignore = "needs root, to mount a tmpfs"]
 fn no_room_for_the_record() {
     let env = TestEnv::new();
-    fs::create_dir(env.path("locks")).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(env.path("locks")).status();
-    assert!(mount.unwrap().success());
+    let _disk = Tmpfs::mount(env.path("locks"), "size=64k");
     fs::write(env.path("locks/ballast"), vec![0; 64 * 1024]).unwrap();
     let mut holder = env.holder();
     let record = fs::read(env.lock()).unwrap();
@@ -85,7 +80,6 @@ fn no_room_for_the_record() {
     drop(holder.stdin.take());
     let ended = holder.wait().unwrap();
     let log = env.log_text();
-    assert!(Command::new("umount").arg(env.path("locks")).status().unwrap().success());
     assert_eq!((ended.code(), loser.status.code()), (Some(0), Some(0)));
     assert!(record.is_empty(), "there was room for {}", text(&record));
     assert!(text(&loser.stderr).contains("held by an unknown process"), "{}", text(&loser.stderr));

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use support::{TestEnv, is_root, log_line, text, wait_for};
+use support::{TestEnv, Tmpfs, is_root, log_line, text, wait_for};
 
 /// An ordinary user who is not the one that runs the job.
 const SOMEBODY: u32 = 12_345;
@@ -209,11 +209,8 @@ fn a_log_whose_directory_is_replaced_by_a_link() {
 #[ignore = "needs root, to mount a tmpfs"]
 fn no_inode_left_at_a_rotation() {
     let env = TestEnv::new();
-    fs::create_dir(env.path("logs")).unwrap();
     // Room for the log and a backup or two.
-    let options = ["-t", "tmpfs", "-o", "nr_inodes=4", "none"];
-    let mount = std::process::Command::new("mount").args(options).arg(env.path("logs")).status();
-    assert!(mount.unwrap().success());
+    let _disk = Tmpfs::mount(env.path("logs"), "nr_inodes=4");
     env.go();
     let status = env.subject(&["rotations", "3000"]).stdout(Stdio::null()).status().unwrap();
     // An attempt leaves a gap behind the log, which the next one closes.
@@ -221,7 +218,6 @@ fn no_inode_left_at_a_rotation() {
     let log: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let ends_in_log =
         fs::read_to_string(env.log()).is_ok_and(|log| log.lines().last().is_some_and(log_line::is_closing));
-    assert!(std::process::Command::new("umount").arg(env.path("logs")).status().unwrap().success());
     assert!(status.success());
     assert_eq!(log.matches("the log cannot be rotated (os error 28)").count(), 1, "told once");
     assert!(files.len() < 4 && ends_in_log, "{files:?}");

@@ -206,6 +206,33 @@ fn processes() -> impl Iterator<Item = Process> {
     })
 }
 
+/// A small file system of its own on a directory (as root), gone with this value.
+pub struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    /// `options` as mount(8) has them.
+    pub fn mount(directory: PathBuf, options: &str) -> Self {
+        fs::create_dir_all(&directory).unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&directory).status();
+        assert!(mount.unwrap().success());
+        Self(directory)
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let umount = Command::new("umount").arg(&self.0).status();
+        assert!(umount.unwrap().success() || std::thread::panicking());
+    }
+}
+
+/// Sets the system's clock (as root) by so many seconds ahead, or back.
+pub fn set_clock(seconds: i64) {
+    let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 + seconds;
+    let output = Command::new("date").args(["-s", &format!("@{date}")]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 /// The state letter of a process (proc(5)); none where there is none.
 pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
