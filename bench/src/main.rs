@@ -1,6 +1,6 @@
 //! Compares the guard with its peers, side by side and interleaved, in one run: medians, and ratios of medians.
 //!
-//! The floor in it is a reader that takes batches of up to 1 MiB out of a pipe and discards them.
+//! The floor in it is a reader that takes batches out of a pipe of 1 MiB and discards them.
 //!
 //! `cargo run --release -p bench [ROUNDS]` prints tables and writes `bench/figures.svg`. Peers that are not on PATH are left
 //! out (Debian: apache2-utils, daemontools, runit, s6). `bench memory` measures what a run costs a process that holds much

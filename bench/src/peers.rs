@@ -31,7 +31,7 @@ const LINES: [Peer; 9] = [
     GUARD,
     peer("bare, to /dev/null", "$BENCH lines >/dev/null", ""),
     peer("bare, to a file", "$BENCH lines >file", ""),
-    peer("floor: read in batches", "$BENCH lines | $DISCARD batches >/dev/null", ""),
+    peer("floor: read in batches", "$BENCH lines | $DISCARD >/dev/null", ""),
     TEE,
     peer("rotatelogs", "$BENCH lines | rotatelogs -n 6 file 5M", "rotatelogs"),
     S6_LOG,

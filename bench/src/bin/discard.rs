@@ -1,21 +1,16 @@
-//! A reader that discards everything: what a pipe costs by itself. With `batches` it has a pipe of 1 MiB, and lets data gather
-//! for 0.2 ms between two reads: the least that a collector of lines can cost.
+//! A reader that discards everything out of a pipe of 1 MiB, and lets data gather for 0.2 ms between two reads: the least that a
+//! collector of lines can cost.
 use std::io::Read;
 use std::time::Duration;
 
 fn main() {
-    let batches = std::env::args().nth(1).as_deref() == Some("batches");
-    if batches {
-        // SAFETY: sets the capacity of standard input's pipe.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::fcntl(0, libc::F_SETPIPE_SZ, 1024 * 1024);
-        }
+    // SAFETY: sets the capacity of standard input's pipe.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::fcntl(0, libc::F_SETPIPE_SZ, 1024 * 1024);
     }
     let mut buffer = vec![0; 256 * 1024];
     while std::io::stdin().lock().read(&mut buffer).is_ok_and(|count| count > 0) {
-        if batches {
-            std::thread::sleep(Duration::from_micros(200));
-        }
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
