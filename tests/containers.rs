@@ -63,7 +63,7 @@ fn each_run_under_tini_has_a_closing_line() {
     let env = TestEnv::new();
     let start = |stdin: Stdio| {
         let mut command = unshare().unwrap();
-        command.args(["tini", "--", env!("CARGO_BIN_EXE_subject"), "hold_with_status"]);
+        command.args(["tini", "--", env!("CARGO_BIN_EXE_subject"), "hold"]);
         command.env("SUBJECT_DIR", env.path("")).stdin(stdin).stdout(Stdio::null()).spawn().unwrap()
     };
     let count = |what: &dyn Fn(&str) -> bool| env.log_text().lines().filter(|line| what(line)).count();

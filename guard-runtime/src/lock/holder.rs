@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -84,18 +84,17 @@ impl Holder {
     }
 }
 
-/// Tells losers who holds it. It never decides who does.
-pub(super) fn write_record(mut file: &File) -> io::Result<()> {
-    let (pid, started) = (std::process::id(), now());
+/// Tells losers who holds it. It never decides who does. Returns the lines that a helper's record has too.
+pub(super) fn write_record(file: &File) -> io::Result<String> {
+    let (pid, started, common) = (std::process::id(), now(), common_record());
     let record = format!(
-        "pid={pid}\nstarted={}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{}",
+        "pid={pid}\nstarted={}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{common}",
         String::from_utf8_lossy(Stamper::default().stamp(started)),
         since_boot(),
         birth(pid).unwrap_or(0),
-        common_record(),
     );
     file.set_len(0)?;
-    match without_size_signal(|| file.write_all(record.as_bytes())) {
+    let written = match without_size_signal(|| file.write_all_at(record.as_bytes(), 0)) {
         // No room (or no more of it for this process): losers then know of no holder, and that is all.
         Err(error)
             if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) =>
@@ -103,11 +102,12 @@ pub(super) fn write_record(mut file: &File) -> io::Result<()> {
             file.set_len(0)
         }
         result => result,
-    }
+    };
+    written.map(|()| common)
 }
 
 /// What the record of a run has in common with that of a helper that keeps the lock for what is left of it.
-pub(crate) fn common_record() -> String {
+fn common_record() -> String {
     format!(
         "host={}\nboot={}\npid_namespace={}\nprogram={}\n",
         rustix::system::uname().nodename().to_string_lossy(),

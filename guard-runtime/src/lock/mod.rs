@@ -30,7 +30,7 @@ use rustix::process::Pid;
 use guard_collector::{FileId, Refusal, file_kind, planted};
 
 pub use self::holder::{Contention, Holder, Left};
-pub(crate) use self::holder::{common_record, pid_namespace, recorded_holder};
+pub(crate) use self::holder::{pid_namespace, recorded_holder};
 use self::holder::{read_holder, write_record};
 pub(crate) use self::predecessor::Predecessor;
 use self::predecessor::helpers_line;
@@ -80,6 +80,7 @@ pub struct PipelineLock {
     path: PathBuf,
     /// Of a run that died with its helpers.
     predecessor: Option<Predecessor>,
+    common_record: String,
     /// A forked child has a copy of this value, but the lock is not its own.
     pid: u32,
 }
@@ -197,9 +198,9 @@ impl PipelineLock {
             }
             if still_names(path, &file).map_err(unusable("cannot look at"))? {
                 let predecessor = predecessor::without_a_trace(&mut file);
-                write_record(&file).map_err(unusable("cannot write to"))?;
+                let common_record = write_record(&file).map_err(unusable("cannot write to"))?;
                 let (file, path) = (Descriptor::not_for_children(file.into()), path.to_path_buf());
-                return Ok(Self { file, path, predecessor, pid: std::process::id() });
+                return Ok(Self { file, path, predecessor, common_record, pid: std::process::id() });
             }
         }
         Err(unusable("cannot lock")(io::Error::other("it was replaced each time it was locked")))
@@ -254,6 +255,11 @@ impl PipelineLock {
     /// The run that held the lock before, where it and its helpers ended without a trace.
     pub(crate) fn predecessor(&self) -> Option<&Predecessor> {
         self.predecessor.as_ref()
+    }
+
+    /// The lines of the record that it has in common with that of a helper that keeps the lock for what is left of a run.
+    pub(crate) fn common_record(&self) -> &str {
+        &self.common_record
     }
 
     /// A run has helpers: should it die, they write how, and say in the record that they have.

@@ -12,7 +12,7 @@ use rustix::process::Pid;
 
 use super::holder::{RECORD_LIMIT, boot_id, pid_namespace};
 
-/// How long helpers that live are waited for.
+/// How long helpers that may live are waited for.
 const WAITED_FOR: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
@@ -29,21 +29,30 @@ pub(crate) fn helpers_line(first: Pid) -> String {
     format!("helpers={}\n", first.as_raw_nonzero())
 }
 
-/// Reads the record of a file that was just locked. Waits up to 1 s for helpers that live and have yet to say that the
+/// The helpers of a run that is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Helpers {
+    Alive,
+    Dead,
+    /// They were in another namespace of processes (a container of its own), or on another machine.
+    Unseen,
+}
+
+/// Reads the record of a file that was just locked. Waits up to 1 s for helpers that may live and have yet to say that the
 /// closing line stands.
 pub(super) fn without_a_trace(file: &mut File) -> Option<Predecessor> {
     let start = Instant::now();
     loop {
-        let (_, may_be_written) = unfinished(&read(file)?)?;
-        if !may_be_written {
+        let (predecessor, helpers) = unfinished(&read(file)?)?;
+        match (helpers, start.elapsed() > WAITED_FOR) {
             // Once more: the last of them may have said it between the two looks.
-            return unfinished(&read(file)?).map(|(predecessor, _)| predecessor);
-        }
-        if start.elapsed() > WAITED_FOR {
+            (Helpers::Dead, _) => return unfinished(&read(file)?).map(|(predecessor, _)| predecessor),
             // Late, not lost.
-            return None;
+            (Helpers::Alive, true) => return None,
+            // As a rule they ended with their container.
+            (Helpers::Unseen, true) => return Some(predecessor),
+            (_, false) => std::thread::sleep(BETWEEN_LOOKS),
         }
-        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
 
@@ -54,21 +63,25 @@ fn read(file: &mut File) -> Option<String> {
     Some(text)
 }
 
-/// A run whose closing line nobody has said to stand, and whether somebody lives who may write it.
-fn unfinished(record: &str) -> Option<(Predecessor, bool)> {
+/// A run whose closing line nobody has said to stand, and those who may write it.
+fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
     let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    let (pid, helpers) = (field("pid")?, Pid::from_raw(field("helpers")?.parse().ok()?)?);
-    let is_here = field("host")? == rustix::system::uname().nodename().to_string_lossy();
-    if !is_here || field("closed") == Some(pid) {
+    let (pid, group) = (field("pid")?, Pid::from_raw(field("helpers")?.parse().ok()?)?);
+    if field("closed") == Some(pid) {
         return None;
     }
     let same_boot = field("boot")? == boot_id();
-    if same_boot && field("pid_namespace")? != pid_namespace() {
-        // Nobody there can be seen.
-        return None;
-    }
-    let lives = || rustix::process::test_kill_process_group(helpers) != Err(Errno::SRCH) && has_living(helpers);
-    Some((Predecessor { pid: pid.parse().ok()?, started: field("started")?.to_owned() }, same_boot && lives()))
+    let same_host = field("host")? == rustix::system::uname().nodename().to_string_lossy();
+    let helpers = if same_boot && field("pid_namespace")? == pid_namespace() {
+        let is_there = rustix::process::test_kill_process_group(group) != Err(Errno::SRCH) && has_living(group);
+        if is_there { Helpers::Alive } else { Helpers::Dead }
+    } else if same_host && !same_boot {
+        // The machine was started anew.
+        Helpers::Dead
+    } else {
+        Helpers::Unseen
+    };
+    Some((Predecessor { pid: pid.parse().ok()?, started: field("started")?.to_owned() }, helpers))
 }
 
 /// A process group whose members may all be zombies that nobody has reaped. Where /proc does not tell, one lives.
@@ -89,6 +102,7 @@ fn has_living(group: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::{LockError, PipelineLock};
 
     fn record(boot: &str, helpers: u32, more: &str) -> String {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -103,13 +117,31 @@ mod tests {
         let (boot, nobody) = (boot_id(), 4_194_303);
         let own_group = rustix::process::getpgrp().as_raw_nonzero().get() as u32;
         let lost = Predecessor { pid: 7, started: "2026".to_owned() };
-        assert_eq!(unfinished(&record(&boot, nobody, "")), Some((lost.clone(), false)));
-        assert_eq!(unfinished(&record("another", own_group, "")), Some((lost.clone(), false)), "power was cut");
-        assert_eq!(unfinished(&record(&boot, own_group, "")), Some((lost.clone(), true)), "its helpers live");
-        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), Some((lost, false)), "another run's");
+        let is = |helpers| Some((lost.clone(), helpers));
+        assert_eq!(unfinished(&record(&boot, nobody, "")), is(Helpers::Dead));
+        assert_eq!(unfinished(&record("another", own_group, "")), is(Helpers::Dead), "power was cut");
+        assert_eq!(unfinished(&record(&boot, own_group, "")), is(Helpers::Alive));
+        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), is(Helpers::Dead), "another run's");
         assert_eq!(unfinished(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
         assert_eq!(unfinished(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
-        assert_eq!(unfinished(&record(&boot, nobody, "").replace("host=", "host=x")), None, "elsewhere");
+        let elsewhere = record("another", nobody, "").replace("host=", "host=x");
+        assert_eq!(unfinished(&elsewhere), is(Helpers::Unseen), "another machine");
+        let in_container = record(&boot, own_group, "").replace("pid_namespace=", "pid_namespace=x");
+        assert_eq!(unfinished(&in_container), is(Helpers::Unseen));
         assert_eq!(unfinished(""), None, "released");
+    }
+
+    /// The old record was read to its end, and the new one starts at the file's.
+    #[test]
+    fn the_next_run_has_a_record_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        std::fs::write(&path, record(&boot_id(), 4_194_303, "")).unwrap();
+        let lock = PipelineLock::acquire(&path).unwrap();
+        assert_eq!(lock.predecessor().map(|lost| lost.pid), Some(7));
+        let own = std::fs::read_to_string(&path).unwrap();
+        assert!(own.starts_with(&format!("pid={}\n", std::process::id())), "{own:?}");
+        let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!("it is held") };
+        assert_eq!(contention.holder.map(|holder| holder.pid), Some(std::process::id()));
     }
 }
