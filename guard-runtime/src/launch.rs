@@ -103,7 +103,7 @@ pub(crate) fn launch(
         stream
     });
     let held_ends = ends.iter().flat_map(StreamEnd::descriptions).collect::<Vec<_>>();
-    let held_ends = HeldEnds::new(&held_ends);
+    let held_ends = HeldEnds::new(&held_ends)?;
     let (control_reader, control) = pipe()?;
     let (replies, replies_writer) = pipe()?;
     let process = sys::own_process()?.map(above_standard).transpose()?;

@@ -18,8 +18,8 @@ use crate::config::{Config, Paths};
 use crate::error::StartError;
 use crate::flush::{flush_stdout, flush_stdout_of_c};
 use crate::launch::{Terms, launch};
-use crate::link::{FrameWriter, Link};
-use crate::lock::{self, Predecessor};
+use crate::link::Link;
+use crate::lock::Predecessor;
 use crate::locks::Locks;
 use crate::log_open::{append_line, open_log};
 use crate::logger::{self, Channel, Levels};
@@ -172,61 +172,55 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     // Bytes that are still in the buffer were printed before the run.
     flush_stdout();
     let lock_name = CString::new(lock_path.as_os_str().as_bytes()).unwrap_or_default();
-    let record = lock::common_record();
     let terms = Terms {
         timeout: config.timeout,
         kill_after: config.kill_after.unwrap_or(Config::KILL_AFTER),
         loss_grace: lock.loss_grace(),
         survivors: config.survivors,
         lock: &lock_name,
-        record: record.as_bytes(),
+        record: lock.local().common_record().as_bytes(),
     };
     end_at_exit();
     PID.store(std::process::id(), Ordering::Release);
     STARTING.store(true, Ordering::Release);
     let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
-    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let (started, meter) = (Instant::now(), Meter::start());
-    let writer = match capture(&link) {
-        Ok(writer) => writer,
-        Err(error) => {
-            let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
-            link.finish(&closing_line(&Ending::Returned(why), started.elapsed(), meter), || {});
-            return Err(StartError::Capture(error));
-        }
-    };
-    lock.local().tell_helpers(link.first_helper());
-    let no_terminal = link.no_terminal.as_ref().map(ToString::to_string);
+    if let Err(error) = begin(config, &lock, &link, nonce) {
+        logger::close();
+        let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
+        link.finish(&closing_line(&Ending::Returned(why), started.elapsed(), meter), || {});
+        return Err(StartError::Capture(error));
+    }
     let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
-    let shown = run.lock.shown();
-    let pid = std::process::id();
     let guard = Guard { number: run.number, is_in_future: false };
+    *RUN.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    Ok(guard)
+}
+
+/// Opens the way for records and says that the run has started; then, once the collector is ready, points the standard
+/// descriptors at it. In that order, for the collector takes a while.
+fn begin(config: &Config, lock: &Locks, link: &Link, nonce: Nonce) -> std::io::Result<()> {
+    lock.local().tell_helpers(link.first_helper());
+    let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
-    let has_logger =
-        logger::open(Channel { writer, nonce, levels, records_panics: config.tee != Tee::Both }, config.logger);
+    let (writer, records_panics) = (link.record_writer()?, config.tee != Tee::Both);
+    let has_logger = logger::open(Channel { writer, nonce, levels, records_panics }, config.logger);
     let logger = match (has_logger, config.logger) {
         (true, _) => "",
         (false, true) => "; the program's own logger was there first and stays, its records count as printed text",
         (false, false) => "; no logger installed (logger = false)",
     };
+    let (pid, shown) = (std::process::id(), lock.shown());
     logger::note(Severity::Info, &format!("run started: pid {pid}, {shown}{logger}"));
-    if let Some(error) = no_terminal {
+    if let Some(error) = &link.no_terminal {
         let text = format!("no pseudo-terminal can be had ({error}): the program and its children see a pipe");
         logger::note(Severity::Warn, &text);
     }
     if !bad_directives.is_empty() {
         logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
     }
-    *RUN.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
-    Ok(guard)
-}
-
-/// Points the standard descriptors at the collector, once that is ready; returns the way for records.
-fn capture(link: &Link) -> std::io::Result<FrameWriter> {
-    let writer = link.record_writer()?;
     link.wait_until_ready()?;
-    link.capture()?;
-    Ok(writer)
+    Ok(link.capture()?)
 }
 
 /// Ends the run of that number, where it is still active.

@@ -4,7 +4,8 @@
 //! A stream ends when nobody holds its write end, so no standby may have a copy, however late it gets to run. A fork would
 //! give it one: so the ends lie in the queue of a socket, out of which the collector takes copies after the fork.
 
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::sys;
 
@@ -18,13 +19,32 @@ pub struct HeldEnds {
 
 impl HeldEnds {
     /// Of the streams' write ends, at most two.
-    pub fn new(ends: &[BorrowedFd<'_>]) -> Self {
-        Self { queue: sys::queue_of(ends), copies: [None, None] }
+    ///
+    /// # Errors
+    /// As fcntl(2) with `F_DUPFD_CLOEXEC`: `EMFILE`.
+    pub fn new(ends: &[BorrowedFd<'_>]) -> Result<Self, Errno> {
+        let mut copies = [None, None];
+        for (copy, end) in copies.iter_mut().zip(ends) {
+            *copy = Some(fcntl_dupfd_cloexec(end, 3)?);
+        }
+        Ok(Self { queue: None, copies })
     }
 
-    /// For the collector to keep.
-    pub(crate) fn queue(&self) -> Option<&OwnedFd> {
-        self.queue.as_ref()
+    /// For the first collector to keep.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.copies.iter().flatten()
+    }
+
+    /// In the first collector.
+    pub(crate) fn put_into_queue(&mut self) {
+        self.queue = match &self.copies {
+            [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
+            [Some(only), None] | [None, Some(only)] => sys::queue_of(&[only.as_fd()]),
+            [None, None] => None,
+        };
+        if self.queue.is_none() {
+            self.drop_copies();
+        }
     }
 
     /// Copies them out of the queue.

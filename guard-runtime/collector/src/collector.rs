@@ -4,11 +4,13 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::process::Pid;
 
 use crate::blocking::HeldEnds;
+use crate::event_loop::PAUSE;
 use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
 use crate::process::{self, ExitOnDrop};
 use crate::protocol::{Decoder, Nonce, Reply};
+use crate::readiness::is_ready_within;
 use crate::remains::{Limits, Remains};
 use crate::run_stat::RunStat;
 use crate::stamp::monotonic;
@@ -98,7 +100,7 @@ pub struct Collector {
     /// Until the run is let go.
     pub(crate) run: Option<RunLink>,
     pub(crate) remains: Remains,
-    /// The one that there is has no copy of the lock.
+    /// There is none yet, or the one that there is has no copy of the lock.
     pub(crate) wants_new_standby: bool,
     pub(crate) started: u64,
     pub(crate) verdict: Verdict,
@@ -131,15 +133,19 @@ impl Collector {
     }
 
     /// The first helper's life: it keeps nothing of the run's, answers, and collects.
-    pub(crate) fn start(&mut self, memory: &[core::ops::Range<usize>], stack: usize) -> ! {
+    pub(crate) fn start(&mut self, kept: &sys::Kept, stack: usize) -> ! {
         let _unwinding = ExitOnDrop;
         self.close_foreign_descriptors();
         // Before the answer: from then on a signal to the run's process group must not meet us.
         let _ = rustix::process::setsid();
         process::leave_surroundings();
-        sys::let_go_of_memory(memory, stack);
+        kept.let_go_of_the_rest(stack);
         self.reply(Reply::Ready);
-        let mut role = self.fork_standby().unwrap_or(Role::Collector);
+        self.held_ends.put_into_queue();
+        // A run that is over by then needs no standby, unless its end takes time.
+        self.wants_new_standby = self.run.as_ref().is_some_and(|run| is_ready_within(&run.control, &PAUSE));
+        let first = if self.wants_new_standby { None } else { self.fork_standby() };
+        let mut role = first.unwrap_or(Role::Collector);
         loop {
             role = match role {
                 Role::Collector => self.collect(),
@@ -158,7 +164,6 @@ impl Collector {
         let own = [
             self.stream(Stdio::Out).and_then(Stream::reader),
             self.stream(Stdio::Err).and_then(Stream::reader),
-            self.held_ends.queue(),
             run.map(|run| &run.control),
             run.map(|run| &run.replies),
             run.and_then(|run| run.process.as_ref()),
@@ -167,11 +172,12 @@ impl Collector {
             self.stream(Stdio::Out).and_then(Stream::real_terminal),
             self.stream(Stdio::Err).and_then(Stream::real_terminal),
         ];
-        let all = own.into_iter().flatten().chain(self.output.descriptors()).chain(self.verdict.descriptors());
+        let own = own.into_iter().flatten().chain(self.held_ends.copies());
+        let all = own.chain(self.output.descriptors()).chain(self.verdict.descriptors());
         for (slot, descriptor) in keep.iter_mut().zip(all) {
             *slot = descriptor.as_raw_fd();
         }
-        process::close_all_but(&mut keep);
+        process::close_all_but(&keep);
     }
 
     pub(crate) fn stream(&self, stdio: Stdio) -> Option<&Stream> {

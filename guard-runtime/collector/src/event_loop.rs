@@ -16,7 +16,7 @@ use crate::sys::{self, exit};
 use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
-const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+pub(crate) const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After a stop (SIGSTOP, a frozen control group) poll(2) waits for what was left of its time, whatever the clock says by then:
@@ -49,12 +49,8 @@ impl Collector {
         }
         // The first standby was forked with what there was.
         self.output.take_new_file();
+        let mut has_waited = false;
         loop {
-            if mem::take(&mut self.wants_new_standby)
-                && let Some(role) = self.fork_standby()
-            {
-                return role;
-            }
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
             }
@@ -71,7 +67,14 @@ impl Collector {
                     self.on(Event::NothingLeft);
                 }
             }
+            if has_waited
+                && mem::take(&mut self.wants_new_standby)
+                && let Some(role) = self.fork_standby()
+            {
+                return role;
+            }
             let ready = self.wait();
+            has_waited = true;
             self.follow_terminals(&ready);
             if ready.standby_died
                 && let Some(role) = self.replace_standby()

@@ -63,10 +63,10 @@ impl Shared {
 
     /// The closing line as far as it was read, and whether that is all of it.
     pub(crate) fn closing_line(&self) -> (&[u8], bool) {
-        let end = memchr::memchr(END_OF_CLOSING_LINE, self.closing);
         // The line has no NUL in it: the first one is where nothing was read to yet.
-        let length = end.or_else(|| memchr::memchr(0, self.closing)).unwrap_or(self.closing.len());
-        (self.closing.get(..length).unwrap_or_default(), end.is_some())
+        let length = memchr::memchr2(END_OF_CLOSING_LINE, 0, self.closing).unwrap_or(self.closing.len());
+        let is_whole = self.closing.get(length) == Some(&END_OF_CLOSING_LINE);
+        (self.closing.get(..length).unwrap_or_default(), is_whole)
     }
 
     /// What the run said of its end, if it did: how grave that is, what is known, and the closing line's text.

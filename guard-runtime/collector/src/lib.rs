@@ -114,12 +114,15 @@ pub const MEMORY: usize = 2 * stream::MEMORY + output::MEMORY;
 pub fn spawn(collector: &mut Collector, memory: [Range<usize>; 2]) -> Result<Pid, Errno> {
     // Everything above this function's frame belongs to callers, to which a helper does not return.
     let frame = &raw const memory as usize + 4096;
-    let [private, shared] = memory;
-    let memory = [private, shared, sys::memory_of_libc()];
+    let kept = sys::Kept::new(memory);
     let _blocked = Blocked::all();
     // SAFETY: what follows in the helper is code of this crate, which cannot allocate; it ends in `exit`.
     match unsafe { process::fork(process::Parent::Caller) }? {
-        Some(pid) => Ok(pid),
-        None => collector.start(&memory, frame),
+        Some(pid) => {
+            // While the helper gets ready, for which the run waits.
+            collector.verdict.count_kills();
+            Ok(pid)
+        }
+        None => collector.start(&kept, frame),
     }
 }

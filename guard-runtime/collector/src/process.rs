@@ -45,15 +45,14 @@ impl Drop for ExitOnDrop {
 }
 
 /// Closes every descriptor but those in `keep`: a helper that held an inherited pipe open would keep its reader (a CI
-/// job, an ssh channel) waiting. Sorts `keep`.
-pub(crate) fn close_all_but(keep: &mut [RawFd]) {
-    keep.sort_unstable();
+/// job, an ssh channel) waiting.
+pub(crate) fn close_all_but(keep: &[RawFd]) {
     let mut first = 0;
-    for &descriptor in &*keep {
-        if descriptor > first {
-            sys::close_range(first, descriptor - 1);
+    while let Some(&next) = keep.iter().filter(|&&descriptor| descriptor >= first).min() {
+        if next > first {
+            sys::close_range(first, next - 1);
         }
-        first = first.max(descriptor + 1);
+        first = next + 1;
     }
     sys::close_range(first, RawFd::MAX);
 }

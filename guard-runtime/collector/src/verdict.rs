@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Pid;
@@ -63,10 +63,11 @@ impl fmt::Display for Settled {
 /// What the helpers of a run share of this.
 #[derive(Debug, Default)]
 pub struct VerdictMemory {
-    /// The two behind it were written.
+    /// The one behind it was written.
     has_started: AtomicBool,
     carried: Carried,
-    kills_at_start: Option<u64>,
+    /// One more than what [`exit_status::out_of_memory_kills`] told; 0 where it did not.
+    kills_at_start: AtomicU64,
     /// The one behind it was written.
     has_settled: AtomicBool,
     settled: Settled,
@@ -130,12 +131,22 @@ impl Verdict {
         self.report.descriptors()
     }
 
+    /// In the run.
+    pub(crate) fn count_kills(&self) {
+        let count = exit_status::out_of_memory_kills().map_or(0, |count| count + 1);
+        self.memory.kills_at_start.store(count, Ordering::Release);
+    }
+
+    fn kernel_was_out_of_memory(&self) -> bool {
+        let at_start = self.memory.kills_at_start.load(Ordering::Acquire);
+        at_start > 0 && exit_status::out_of_memory_kills().is_some_and(|count| count >= at_start)
+    }
+
     /// In the helper that collects while the run goes on: says so in the files, unless that was done.
     pub(crate) fn start(&mut self, output: &mut Output) {
         if self.memory.has_started.load(Ordering::Acquire) {
             return self.report.take_over();
         }
-        self.memory.kills_at_start = exit_status::out_of_memory_kills();
         if !self.report.is_empty() {
             let (carried, lost) = self.report.start(self.scratch, &mut |trouble| {
                 output.note(Severity::Warn, format_args!("{trouble}"));
@@ -172,7 +183,7 @@ impl Verdict {
                 Ended::Signaled { .. } | Ended::Unknown => RunState::Killed,
             };
             let was_killed = matches!(exit, Ended::Signaled { signal: libc::SIGKILL, .. });
-            let out_of_memory = was_killed && exit_status::out_of_memory_kills() > self.memory.kills_at_start;
+            let out_of_memory = was_killed && self.kernel_was_out_of_memory();
             Settled { state, exit, ended, elapsed: Seconds(elapsed), usage: None, out_of_memory, was_told: false }
         };
         let settled = match told {

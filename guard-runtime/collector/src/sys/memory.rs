@@ -7,41 +7,58 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::buffer::Buffer;
 
-/// Drops the pages of all private anonymous memory but `keep`, this thread's block and its stack from `stack` down: a
-/// helper must not hold what its run does (each page that both have is copied at the run's next write to it), and its
-/// secrets least of all. File mappings stay, for they hold the program's relocated pointers.
-///
-/// Without /proc it does nothing. 32-bit x86 is left out: there rustix asks the auxiliary vector again for each system
-/// call's address, which before Linux 6.4 takes an allocation.
-pub(crate) fn let_go_of_memory(keep: &[Range<usize>], stack: usize) {
-    if cfg!(target_arch = "x86") {
-        return;
+/// What a helper keeps of the memory that its run had; found out before the fork, where this costs less.
+pub(crate) struct Kept {
+    ranges: [Range<usize>; 4],
+    page: usize,
+}
+
+impl Kept {
+    /// `own` is the helpers' own.
+    pub(crate) fn new([private, shared]: [Range<usize>; 2]) -> Self {
+        bind_symbols();
+        let page = page_size();
+        // The kernel writes to the thread block (rseq(2)), and functions of C that are under way check the stack
+        // protector's value there. It starts at what pthread_self(3) says, and what is needed before that is near: a whole
+        // page might be somebody else's, which the kernel has joined to the same mapping.
+        let block = thread_block();
+        let block = block.saturating_sub(512)..block + page;
+        Self { ranges: [private, shared, memory_of_libc(), block], page }
     }
-    bind_symbols();
-    let mut room = [0; 4096];
-    let stack = (room.as_ptr() as usize).saturating_sub(STACK_BELOW)..stack;
-    // The kernel writes to the thread block (rseq(2)), and functions of C that are under way check the stack protector's
-    // value there. It starts at what pthread_self(3) says, and what is needed before that is near: a whole page might be
-    // somebody else's, which the kernel has joined to the same mapping.
-    let (page, block) = (page_size(), thread_block());
-    let block = block.saturating_sub(512)..block + page;
-    let Ok(maps) = open(c"/proc/self/maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
-    let mut text = Buffer::new(&mut room);
-    loop {
-        let count = match rustix::io::read(&maps, text.space_mut()) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => count,
-        };
-        text.advance(count);
-        while let Some(end) = memchr::memchr(b'\n', &text) {
-            if let Some(mapping) = text.get(..end).and_then(anonymous_mapping) {
-                drop_all_but(mapping, page, &keep.iter().chain([&block, &stack]));
-            }
-            text.discard_front(end + 1);
+
+    /// Drops the pages of all other private anonymous memory but this thread's stack from `stack` down: a helper must not
+    /// hold what its run does (each page that both have is copied at the run's next write to it), and its secrets least of
+    /// all. File mappings stay, for they hold the program's relocated pointers.
+    ///
+    /// Without /proc it does nothing. 32-bit x86 is left out: there rustix asks the auxiliary vector again for each system
+    /// call's address, which before Linux 6.4 takes an allocation.
+    pub(crate) fn let_go_of_the_rest(&self, stack: usize) {
+        if cfg!(target_arch = "x86") {
+            return;
         }
-        // A line with a long path: its end says nothing that is wanted.
-        if text.space() == 0 {
-            text.truncate(FIELDS);
+        let mut room = [0; 4096];
+        let stack = (room.as_ptr() as usize).saturating_sub(STACK_BELOW)..stack;
+        let keep = self.ranges.iter().chain([&stack]);
+        let Ok(maps) = open(c"/proc/self/maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
+        let mut text = Buffer::new(&mut room);
+        loop {
+            let count = match rustix::io::read(&maps, text.space_mut()) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => count,
+            };
+            text.advance(count);
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', &text) {
+                if let Some(mapping) = text.get(start..end).and_then(anonymous_mapping) {
+                    drop_all_but(mapping, self.page, &keep);
+                }
+                start = end + 1;
+            }
+            text.discard_front(start);
+            // A line with a long path: its end says nothing that is wanted.
+            if text.space() == 0 {
+                text.truncate(FIELDS);
+            }
         }
     }
 }
@@ -53,9 +70,9 @@ fn page_size() -> usize {
 }
 
 /// The C library's own zero-initialised memory, which a helper keeps: glibc's memcpy looks there for the sizes at which it
-/// changes its method. Asked before the fork, for it takes the loader's lock.
+/// changes its method. (The question takes the loader's lock.)
 #[allow(unsafe_code)]
-pub(crate) fn memory_of_libc() -> Range<usize> {
+fn memory_of_libc() -> Range<usize> {
     struct Search {
         inside: usize,
         found: Range<usize>,
@@ -99,12 +116,20 @@ fn thread_block() -> usize {
     unsafe { libc::pthread_self() as usize }
 }
 
-/// What is called from here on is bound now, where the program binds its symbols lazily: the linker's own memory goes too.
+/// What a helper calls is bound now, where the program binds its symbols lazily: the linker's own memory goes too. So does
+/// what std knows of the processor, by which memchr picks its functions: each asks for it once, and in a virtual machine the
+/// question takes 20 us.
 #[allow(unsafe_code)]
 fn bind_symbols() {
     let (mut to, from) = ([0_u8; 64], [1_u8; 64]);
     let (to, from) = (core::hint::black_box(to.as_mut_ptr()), core::hint::black_box(from.as_ptr()));
     let count = core::hint::black_box(64);
+    core::hint::black_box((
+        memchr::memchr(1, &[0]),
+        memchr::memchr2(1, 2, &[0]),
+        memchr::memchr3(1, 2, 3, &[0]),
+        memchr::memrchr(1, &[0]),
+    ));
     // SAFETY: both arrays are that long; a descriptor of -1 is refused; a timespec is written; the masks are.
     unsafe {
         libc::memcpy(to.cast(), from.cast(), count);
@@ -122,21 +147,35 @@ fn bind_symbols() {
     }
 }
 
-/// More than the functions called from [`let_go_of_memory`] need.
+/// More than the functions called from [`Kept::let_go_of_the_rest`] need.
 const STACK_BELOW: usize = 16 * 1024;
 /// Where a path starts in a line of /proc/self/maps.
 const FIELDS: usize = 73;
 
 /// The range of a line of /proc/self/maps (proc(5)) that is private and has no file behind it.
 fn anonymous_mapping(line: &[u8]) -> Option<Range<usize>> {
-    let line = core::str::from_utf8(line).ok().or_else(|| core::str::from_utf8(line.get(..FIELDS)?).ok())?;
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let permissions = fields.next()?;
-    let inode = fields.nth(2)?;
-    let is_special = fields.next().is_some_and(|name| name.starts_with("[v") || name.starts_with("[uprobes"));
-    let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
-    (permissions.ends_with('p') && inode == "0" && !is_special).then_some(range)
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let (range, permissions, inode) = (fields.next()?, fields.next()?, fields.nth(2)?);
+    if !permissions.ends_with(b"p") || inode != b"0" {
+        return None;
+    }
+    let name = fields.next().unwrap_or_default().trim_ascii_start();
+    let is_special = name.starts_with(b"[v") || name.starts_with(b"[uprobes");
+    let mut ends = range.split(|&byte| byte == b'-').map(hexadecimal);
+    let range = ends.next()??..ends.next()??;
+    (!is_special).then_some(range)
+}
+
+/// A number in lower case. (std's function is in a page of the program that is not there yet in a new process.)
+fn hexadecimal(digits: &[u8]) -> Option<usize> {
+    digits.iter().try_fold(0_usize, |number, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        number.checked_mul(16)?.checked_add(usize::from(value))
+    })
 }
 
 /// Drops what of the mapping no `keep` covers.

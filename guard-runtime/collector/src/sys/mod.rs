@@ -12,7 +12,7 @@ mod memory;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
 pub use linux::*;
 #[cfg(all(target_os = "linux", not(guard_portable)))]
-pub(crate) use memory::{let_go_of_memory, memory_of_libc};
+pub(crate) use memory::Kept;
 #[cfg(not(all(target_os = "linux", not(guard_portable))))]
 mod portable;
 #[cfg(not(all(target_os = "linux", not(guard_portable))))]
