@@ -261,7 +261,11 @@ fn end_by_exit(code: Option<i32>) {
         };
         let timeout = match active {
             Some(active) if active.is_some() || !STARTING.load(Ordering::Acquire) => break active,
-            Some(_) => START_TIMEOUT,
+            // Not to be held in the sleep below: the thread that starts the run puts it there.
+            Some(active) => {
+                drop(active);
+                START_TIMEOUT
+            }
             None => EXIT_TIMEOUT,
         };
         if called.elapsed() > timeout {
