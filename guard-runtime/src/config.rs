@@ -264,7 +264,7 @@ impl Config {
         };
         let lock = lock.map_err(|error| wrong("lock", &self.lock, error))?;
         let log = log.map_err(|error| wrong("log", &self.log, error))?;
-        if names_the_log(&resolved(&lock), &resolved(&log)) {
+        if leads_to_the_log(&lock, &log) {
             let what = format!(
                 "lock = {}: names the log {} or one of its backups; give the lock a file of its own",
                 lock.display(),
@@ -275,7 +275,7 @@ impl Config {
         let optional = |name, template: &Option<String>, path: Option<Result<PathBuf, String>>| {
             let Some(path) = path else { return Ok(None) };
             let path = path.map_err(|error| wrong(name, template.as_deref().unwrap_or_default(), error))?;
-            if names_the_log(&resolved(&path), &resolved(&log)) || resolved(&path) == resolved(&lock) {
+            if leads_to_the_log(&path, &log) || resolved(&path) == resolved(&lock) {
                 let what = format!(
                     "{name} = {}: names the lock, the log or a backup; give it a file of its own",
                     path.display()
@@ -333,6 +333,14 @@ fn names_the_log(lock: &Path, log: &Path) -> bool {
     })
 }
 
+/// The same of what the two lead to.
+fn leads_to_the_log(path: &Path, log: &Path) -> bool {
+    let name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
+    // Two names that differ lead to one file only through a link in the last place.
+    let may_lead = names_the_log(&name(path), &name(log)) || [path, log].iter().any(|path| path.is_symlink());
+    may_lead && names_the_log(&resolved(path), &resolved(log))
+}
+
 /// With the links of its directory resolved, where that is there.
 fn resolved(path: &Path) -> PathBuf {
     if let Ok(whole) = path.canonicalize() {
@@ -370,7 +378,8 @@ mod tests {
         let backup = directory.path().join("a.log.1");
         std::fs::write(&backup, "archived").unwrap();
         std::os::unix::fs::symlink(directory.path(), directory.path().join("link")).unwrap();
-        for lock in ["a.log", "a.log.1", "link/a.log.1"] {
+        std::os::unix::fs::symlink(&backup, directory.path().join("other")).unwrap();
+        for lock in ["a.log", "a.log.1", "link/a.log.1", "other"] {
             let [lock, log] = [lock, "a.log"].map(|name| directory.path().join(name).display().to_string());
             let error = Config::new(lock, log).start().err().unwrap();
             assert!(matches!(&error, StartError::Argument { what } if what.contains("one of its backups")), "{error}");

@@ -1,9 +1,7 @@
 //! What a run costs: processor time since its start, and the most memory its process had. (Said in the closing line by
 //! the collector's crate, which cannot ask for another process.)
 
-use std::io::Read;
-
-use guard_collector::Usage;
+use guard_collector::{Usage, read_small};
 
 /// A run's meter.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +49,7 @@ fn max_memory() -> Option<u64> {
 
 fn peak_in_proc() -> Option<u64> {
     let mut room = [0; 4096];
-    // It stands near the front.
-    let length = std::fs::File::open("/proc/self/status").ok()?.read(&mut room).ok()?;
+    let length = read_small(c"/proc/self/status", &mut room)?;
     let line = room[..length].split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"VmHWM:"))?;
     let kilobytes: u64 = std::str::from_utf8(line).ok()?.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)

@@ -272,8 +272,9 @@ fn kills_in_events(events: &[u8]) -> Option<u64> {
     })
 }
 
-/// Reads a small file of a kernel's file system; how many bytes there were, as far as they fit.
-fn read_small(path: &core::ffi::CStr, buffer: &mut [u8]) -> Option<usize> {
+/// Reads a small file of a kernel's file system; how many bytes there were, as far as they fit. `None` where it cannot be
+/// opened or read. Takes no memory.
+pub fn read_small(path: &core::ffi::CStr, buffer: &mut [u8]) -> Option<usize> {
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut length = 0;
     while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {

@@ -1,5 +1,6 @@
 //! Who holds a lock: the record in its file, which tells and never decides.
 
+use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::is_there;
-use guard_collector::{Stamper, now, since_boot, without_size_signal};
+use guard_collector::{Stamper, now, read_small, since_boot, without_size_signal};
 
 /// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
 /// one that was not touched for so long is not known to live.
@@ -173,7 +174,9 @@ fn was_touched_lately(file: &File) -> bool {
 }
 
 pub(super) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    let mut room = [0; 64];
+    let length = read_small(c"/proc/sys/kernel/random/boot_id", &mut room).unwrap_or_default();
+    String::from_utf8_lossy(&room[..length]).trim().to_owned()
 }
 
 /// As `pid:[4026531836]`; empty where there is no /proc.
@@ -183,9 +186,12 @@ pub(crate) fn pid_namespace() -> String {
 
 /// When a living process was started, in clock ticks since the boot (proc(5), field 22 of stat).
 fn birth(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut room = [0; 1024];
+    let path = CString::new(format!("/proc/{pid}/stat")).ok()?;
+    let length = read_small(&path, &mut room)?;
     // The name in parentheses may contain anything, parentheses included.
-    let (_, behind_name) = stat.rsplit_once(')')?;
+    let name_end = room[..length].iter().rposition(|&byte| byte == b')')?;
+    let behind_name = std::str::from_utf8(&room[name_end + 1..length]).ok()?;
     behind_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
