@@ -9,7 +9,7 @@ use crate::collector::{Collector, Role, RunLink};
 use crate::protocol::Reply;
 use crate::readiness::{self, AT_ONCE};
 use crate::stamp::{self, monotonic};
-use crate::state::{Action, End, Event, State};
+use crate::state::{Action, Event, State};
 use crate::stdio::{PerStdio, Stdio};
 use crate::stream::Stream;
 use crate::sys::{self, exit};
@@ -112,9 +112,6 @@ impl Collector {
                 return role;
             }
             if is_drained {
-                if self.state == State::Draining(End::Died) && self.is_in_a_hurry() {
-                    self.look_at_death();
-                }
                 // The last lines and the closing line go to the log at once.
                 self.on(Event::Drained);
             }
@@ -147,10 +144,13 @@ impl Collector {
                     self.on(Event::LineStands);
                 }
                 Action::TellVerdict => {
-                    self.verdict.tell(self.shared.reason(), &mut self.output);
                     if self.state.is_dead() {
                         self.tell_closed();
+                        if self.is_in_a_hurry() {
+                            self.look_at_death();
+                        }
                     }
+                    self.verdict.tell(self.shared.reason(), &mut self.output);
                 }
                 Action::AskToUnlock => {
                     if self.verdict.has_hook() {

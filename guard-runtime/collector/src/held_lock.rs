@@ -6,6 +6,7 @@ use core::fmt::Write;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, ftruncate, lstat, open};
 use rustix::io::Errno;
+use rustix::process::getpgrp;
 
 use crate::buffer::Buffer;
 use crate::file_id::FileId;
@@ -23,7 +24,9 @@ pub(crate) struct Record<'a> {
     pub(crate) died_after_boot: u64,
     /// What is left of it: `pid 4711 (rsync)`.
     pub(crate) names: &'a [u8],
-    /// The lines that the run's own record has too: program, host, boot, namespace.
+    /// Its closing line stands.
+    pub(crate) is_closed: bool,
+    /// The lines that the run's own record has too: program, host, boot, namespace, when the run started.
     pub(crate) common: &'a [u8],
 }
 
@@ -75,7 +78,11 @@ impl HeldLock {
         let _ = write!(text, "\nstarted_us={died}\nstarted_after_boot_us={after_boot}\nbirth={birth}\n");
         let _ = write!(text, "left_of={}\nleft=", record.left_of);
         text.extend(record.names);
-        text.push(b'\n');
+        // For the next run, should this helper die too.
+        let _ = write!(text, "\nhelpers={}\n", getpgrp().as_raw_nonzero());
+        if record.is_closed {
+            let _ = writeln!(text, "closed={}", record.left_of);
+        }
         text.extend(record.common);
         // In this order: a loser that reads it between the two finds the new one, and what is left of the old behind it.
         let written = rustix::io::pwrite(&self.0, &text, 0).unwrap_or(0);

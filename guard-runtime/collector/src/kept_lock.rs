@@ -84,6 +84,7 @@ impl Collector {
             died: self.shared.journal.died(),
             died_after_boot: self.shared.journal.died_after_boot(),
             names: &names,
+            is_closed: !matches!(self.state, State::Running { .. } | State::Draining(_) | State::Closing(_)),
             common: remains.limits.record,
         };
         if let Some(lock) = &remains.lock {
@@ -101,8 +102,12 @@ impl Collector {
     }
 
     /// The closing line of a run that died stands.
-    pub(crate) fn tell_closed(&self) {
+    pub(crate) fn tell_closed(&mut self) {
         let Limits { lock, pid, .. } = self.remains.limits;
-        held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
+        if self.remains.lock.is_some() {
+            self.write_record();
+        } else {
+            held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
+        }
     }
 }

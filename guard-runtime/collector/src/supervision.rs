@@ -72,7 +72,9 @@ impl Collector {
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
     pub(crate) fn look_at_death(&mut self) {
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
-        let is_unexpected = self.state == State::Draining(End::Died) && !self.run_exited();
+        let is_untold =
+            self.state == State::Draining(End::Died) || self.state.is_dead() && self.shared.told().is_none();
+        let is_unexpected = is_untold && !self.run_exited();
         if is_unexpected && self.run.as_ref().is_some_and(|run| run.process.is_none()) {
             // The end of the control pipe told of the death, and the process may be closing its other descriptors yet.
             for reader in Stdio::ALL.into_iter().filter_map(|stdio| self.stream(stdio).and_then(Stream::reader)) {

@@ -87,10 +87,12 @@ impl Holder {
 
 /// Tells losers who holds it. It never decides who does. Returns the lines that a helper's record has too.
 pub(super) fn write_record(file: &File) -> io::Result<String> {
-    let (pid, started, common) = (std::process::id(), now(), common_record());
+    let (pid, started) = (std::process::id(), now());
+    let mut stamper = Stamper::default();
+    let stamp = String::from_utf8_lossy(stamper.stamp(started));
+    let common = common_record(&stamp);
     let record = format!(
-        "pid={pid}\nstarted={}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{common}",
-        String::from_utf8_lossy(Stamper::default().stamp(started)),
+        "pid={pid}\nstarted={stamp}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{common}",
         since_boot(),
         birth(pid).unwrap_or(0),
     );
@@ -108,9 +110,9 @@ pub(super) fn write_record(file: &File) -> io::Result<String> {
 }
 
 /// What the record of a run has in common with that of a helper that keeps the lock for what is left of it.
-fn common_record() -> String {
+fn common_record(started: &str) -> String {
     format!(
-        "host={}\nboot={}\npid_namespace={}\nprogram={}\n",
+        "run_started={started}\nhost={}\nboot={}\npid_namespace={}\nprogram={}\n",
         rustix::system::uname().nodename().to_string_lossy(),
         boot_id(),
         pid_namespace(),

@@ -66,7 +66,9 @@ fn read(file: &mut File) -> Option<String> {
 /// A run whose closing line nobody has said to stand, and those who may write it.
 fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
     let field = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    let (pid, group) = (field("pid")?, Pid::from_raw(field("helpers")?.parse().ok()?)?);
+    // A helper that kept the lock for what was left of the run has written the record anew.
+    let pid = field("left_of").or_else(|| field("pid"))?;
+    let group = Pid::from_raw(field("helpers")?.parse().ok()?)?;
     if field("closed") == Some(pid) {
         return None;
     }
@@ -81,7 +83,7 @@ fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
     } else {
         Helpers::Unseen
     };
-    Some((Predecessor { pid: pid.parse().ok()?, started: field("started")?.to_owned() }, helpers))
+    Some((Predecessor { pid: pid.parse().ok()?, started: field("run_started")?.to_owned() }, helpers))
 }
 
 /// A process group whose members may all be zombies that nobody has reaped. Where /proc does not tell, one lives.
@@ -107,7 +109,7 @@ mod tests {
     fn record(boot: &str, helpers: u32, more: &str) -> String {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         format!(
-            "pid=7\nstarted=2026\nhost={host}\nboot={boot}\npid_namespace={}\nhelpers={helpers}\n{more}",
+            "pid=7\nrun_started=2026\nhost={host}\nboot={boot}\npid_namespace={}\nhelpers={helpers}\n{more}",
             pid_namespace()
         )
     }
@@ -124,6 +126,9 @@ mod tests {
         assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), is(Helpers::Dead), "another run's");
         assert_eq!(unfinished(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
         assert_eq!(unfinished(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
+        let kept = record(&boot, nobody, "").replace("pid=7", "pid=8\nleft_of=7");
+        assert_eq!(unfinished(&kept), is(Helpers::Dead), "its helper kept the lock");
+        assert_eq!(unfinished(&(kept + "closed=7\n")), None);
         let elsewhere = record("another", nobody, "").replace("host=", "host=x");
         assert_eq!(unfinished(&elsewhere), is(Helpers::Unseen), "another machine");
         let in_container = record(&boot, own_group, "").replace("pid_namespace=", "pid_namespace=x");
