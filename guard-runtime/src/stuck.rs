@@ -28,7 +28,7 @@ const LONGEST_OUTPUT: usize = 64 * 1024;
 /// Runs the command, unless one has been for this holder; what it prints, and a failure, stand in the log.
 pub(crate) fn tell(command: &str, paths: &Paths, contention: &Contention, why: &str, log: &mut LogFile) {
     let Some(holder) = &contention.holder else { return };
-    let id = format!("{} {}\n", holder.pid, holder.started);
+    let id = format!("{} {}\n", holder.pid, holder.started_text());
     let marker = marker_of(&paths.lock);
     if read_marker(&marker).is_some_and(|told| told == id) {
         return;
@@ -44,7 +44,7 @@ pub(crate) fn tell(command: &str, paths: &Paths, contention: &Contention, why: &
         ("GUARD_DETAIL", why),
         ("GUARD_EXIT_CODE", "75"),
         ("GUARD_SIGNAL", ""),
-        ("GUARD_STARTED", &holder.started),
+        ("GUARD_STARTED", &holder.started_text()),
         ("GUARD_SECONDS", &format!("{:.6}", holder.age.as_secs_f64())),
         ("GUARD_PID", &holder.pid.to_string()),
         ("GUARD_LAST_SUCCESS", ""),

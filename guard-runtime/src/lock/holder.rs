@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::is_there;
-use guard_collector::{Stamper, now, read_small, since_boot, without_size_signal};
+use guard_collector::{Moment, now, read_small, since_boot, without_size_signal};
 
 /// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
 /// one that was not touched for so long is not known to live.
@@ -28,8 +28,8 @@ pub struct Holder {
     pub program: String,
     /// The host it runs on.
     pub host: String,
-    /// When it took the lock: RFC 3339, UTC, microseconds.
-    pub started: String,
+    /// When it took the lock, by its system's clock. Where it holds the lock for what is left of a run: when that died.
+    pub started: SystemTime,
     /// How long ago that was: by the time since the boot, or of a holder on another machine by the system's clock.
     pub age: Duration,
     /// What it still waits for before its run begins: the cluster lock, which another machine's run holds.
@@ -72,9 +72,16 @@ impl fmt::Display for Contention {
 }
 
 impl Holder {
+    /// RFC 3339, UTC, microseconds.
+    pub(crate) fn started_text(&self) -> String {
+        let since_1970 = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Moment(u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX).min(Moment::LATEST.0)).to_string()
+    }
+
     /// The holder in words, its age in those of the caller.
     pub(crate) fn told(&self, age: impl fmt::Display) -> String {
-        let Self { pid, program, host, started, elsewhere, waits_for, left, .. } = self;
+        let Self { pid, program, host, elsewhere, waits_for, left, .. } = self;
+        let started = self.started_text();
         if let Some(Left { pid, processes }) = left {
             return format!("what is left of pid {pid}, which died {started}, {age} ago: {processes}");
         }
@@ -88,9 +95,8 @@ impl Holder {
 /// Tells losers who holds it. It never decides who does. Returns the lines that a helper's record has too.
 pub(super) fn write_record(file: &File) -> io::Result<String> {
     let (pid, started) = (std::process::id(), now());
-    let mut stamper = Stamper::default();
-    let stamp = String::from_utf8_lossy(stamper.stamp(started));
-    let common = common_record(&stamp);
+    let stamp = Moment(started);
+    let common = common_record(stamp);
     let record = format!(
         "pid={pid}\nstarted={stamp}\nstarted_us={started}\nstarted_after_boot_us={}\nbirth={}\n{common}",
         since_boot(),
@@ -110,7 +116,7 @@ pub(super) fn write_record(file: &File) -> io::Result<String> {
 }
 
 /// What the record of a run has in common with that of a helper that keeps the lock for what is left of it.
-fn common_record(started: &str) -> String {
+fn common_record(started: Moment) -> String {
     format!(
         "run_started={started}\nhost={}\nboot={}\npid_namespace={}\nprogram={}\n",
         rustix::system::uname().nodename().to_string_lossy(),
@@ -158,7 +164,7 @@ pub(super) fn read_holder(file: &mut File) -> Option<Holder> {
         pid,
         program: field("program")?.to_owned(),
         host: field("host")?.to_owned(),
-        started: field("started")?.to_owned(),
+        started: SystemTime::UNIX_EPOCH + Duration::from_micros(started.min(Moment::LATEST.0)),
         age: Duration::from_micros(age),
         elsewhere,
         left: field("left_of").and_then(|pid| {
