@@ -83,6 +83,7 @@ mod config;
 #[cfg(unix)]
 mod descriptor;
 #[cfg(unix)]
+mod ending;
 mod environment;
 #[cfg(unix)]
 mod error;

@@ -1,20 +1,19 @@
-//! The order of a run: lock, log, collector, logger; and at its end the same backwards. How a run ended.
+//! The order of a run: lock, log, collector, logger; and at its end the same backwards.
 
 use std::cell::Cell;
 use std::ffi::CString;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Cursor, Write};
 use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use guard_collector::protocol::{END_OF_CLOSING_LINE, LONGEST_ERROR, Nonce, Severity, Told};
-use guard_collector::{RunState, Seconds};
+use guard_collector::protocol::{Nonce, Severity};
 
 use crate::choices::Tee;
 use crate::config::{Config, Paths};
+use crate::ending::{Ending, closing_line, exit_line};
 use crate::error::StartError;
 use crate::flush::{flush_stdout, flush_stdout_of_c};
 use crate::launch::{Terms, launch};
@@ -30,16 +29,32 @@ use crate::stuck;
 use crate::usage::Meter;
 use crate::verdict::Plan;
 
-/// The active run. Locked for the whole of its end: of two threads that end it, the second waits for the first.
-static RUN: Mutex<Option<Run>> = Mutex::new(None);
-/// A run is active, or being started.
-static CLAIMED: AtomicBool = AtomicBool::new(false);
+/// Whether this process has a run. Locked for the whole of a run's end: of two threads that end it, the second waits for the
+/// first.
+static ACTIVE: Mutex<Active> = Mutex::new(Active::No);
 
-/// A run is between the start of its helpers and its place in `RUN`.
-static STARTING: AtomicBool = AtomicBool::new(false);
+#[expect(clippy::large_enum_variant, reason = "there is only this one")]
+enum Active {
+    No,
+    /// A thread tries for the lock, or waits for it.
+    Claimed,
+    /// It starts the helpers: a moment.
+    Starting,
+    Run(Run),
+}
+
+impl Active {
+    /// Takes the run that is wanted.
+    fn take_if(&mut self, is_wanted: impl FnOnce(&Run) -> bool) -> Self {
+        match self {
+            Self::Run(run) if is_wanted(run) => std::mem::replace(self, Self::No),
+            _ => Self::No,
+        }
+    }
+}
 
 thread_local! {
-    /// This thread starts or ends a run, and may hold the lock of `RUN`: a signal handler that it runs must not wait for it.
+    /// This thread starts or ends a run, and may hold the lock of `ACTIVE`: a signal handler that it runs must not wait for it.
     static IS_BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -47,7 +62,7 @@ thread_local! {
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 const START_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whose run that is. A forked child looks here before it touches the lock of `RUN`, which another thread may have held
+/// Whose run that is. A forked child looks here before it waits for the lock of `ACTIVE`, which another thread may have held
 /// at the fork.
 static PID: AtomicU32 = AtomicU32::new(0);
 
@@ -98,12 +113,6 @@ impl Drop for Guard {
     }
 }
 
-enum Ending {
-    Returned(Outcome),
-    Panicked,
-    Dropped,
-}
-
 impl Config {
     /// Takes the lock, opens the log, starts the collector: from here on everything printed is logged. The run ends,
     /// and the lock is free, when the guard is dropped (or the process ends, however it ends).
@@ -127,20 +136,44 @@ fn start(config: &Config) -> Result<Guard, StartError> {
     if children_have_another_namespace() {
         return Err(StartError::ChildNamespace);
     }
-    if CLAIMED.swap(true, Ordering::AcqRel) {
-        return Err(StartError::Active);
-    }
     IS_BUSY.set(true);
-    let result = start_claimed(config, &paths);
-    STARTING.store(false, Ordering::Release);
+    let result = if claim() { start_claimed(config, &paths) } else { Err(StartError::Active) };
     IS_BUSY.set(false);
-    if result.is_err() {
-        CLAIMED.store(false, Ordering::Release);
-    }
     result
 }
 
+/// False where a run is active, or is being started or ended.
+fn claim() -> bool {
+    let is_free = try_active().filter(|active| matches!(**active, Active::No));
+    is_free.map(|mut active| *active = Active::Claimed).is_some()
+}
+
+fn try_active() -> Option<MutexGuard<'static, Active>> {
+    match ACTIVE.try_lock() {
+        Ok(active) => Some(active),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn active() -> MutexGuard<'static, Active> {
+    ACTIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
+    let result = start_run(config, paths);
+    let (state, guard) = match result {
+        Ok(run) => {
+            let guard = Guard { number: run.number, is_in_future: false };
+            (Active::Run(run), Ok(guard))
+        }
+        Err(error) => (Active::No, Err(error)),
+    };
+    *active() = state;
+    guard
+}
+
+fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let (lock_path, log_path) = (&*paths.lock, &*paths.log);
     let open = || {
@@ -182,7 +215,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
     };
     end_at_exit();
     PID.store(std::process::id(), Ordering::Release);
-    STARTING.store(true, Ordering::Release);
+    *active() = Active::Starting;
     let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let (started, meter) = (Instant::now(), Meter::start());
     if let Err(error) = begin(config, &lock, &link, nonce) {
@@ -191,10 +224,7 @@ fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
         link.finish(&closing_line(&Ending::Returned(why), started.elapsed(), meter), || {});
         return Err(StartError::Capture(error));
     }
-    let run = Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock };
-    let guard = Guard { number: run.number, is_in_future: false };
-    *RUN.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
-    Ok(guard)
+    Ok(Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock })
 }
 
 /// Opens the way for records and says that the run has started; then, once the collector is ready, points the standard
@@ -229,14 +259,12 @@ fn end(number: u64, ending: &Ending) {
         return;
     }
     IS_BUSY.set(true);
-    let mut active = RUN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(run) = active.take_if(|run| run.number == number) {
-        run.lock.returned();
+    let mut active = active();
+    if let Active::Run(Run { lock, started, meter, link, .. }) = active.take_if(|run| run.number == number) {
+        lock.returned();
         flush_stdout();
         logger::close();
-        let Run { started, meter, link, lock, .. } = run;
         link.finish(&closing_line(ending, started.elapsed(), meter), || drop(lock));
-        CLAIMED.store(false, Ordering::Release);
     }
     drop(active);
     IS_BUSY.set(false);
@@ -254,18 +282,13 @@ fn end_by_exit(code: Option<i32>) {
             // A handler has interrupted the start or the end of the run: the collector sees that the process is gone.
             return;
         }
-        let active = match RUN.try_lock() {
-            Ok(active) => Some(active),
-            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        let timeout = match active {
-            Some(active) if active.is_some() || !STARTING.load(Ordering::Acquire) => break active,
+        let timeout = match try_active() {
             // Not to be held in the sleep below: the thread that starts the run puts it there.
-            Some(active) => {
+            Some(active) if matches!(*active, Active::Starting) => {
                 drop(active);
                 START_TIMEOUT
             }
+            Some(active) => break active,
             None => EXIT_TIMEOUT,
         };
         if called.elapsed() > timeout {
@@ -273,7 +296,7 @@ fn end_by_exit(code: Option<i32>) {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    let Some(Run { started, meter, link, lock, .. }) = active.take() else { return };
+    let Active::Run(Run { started, meter, link, lock, .. }) = active.take_if(|_| true) else { return };
     let lock = ManuallyDrop::new(lock);
     lock.returned();
     // That of Rust was flushed by `process::exit`; by another exit it would be lost without us too.
@@ -281,7 +304,6 @@ fn end_by_exit(code: Option<i32>) {
     logger::close_at_exit();
     let line = exit_line(code, started.elapsed(), meter);
     link.finish_at_exit(&line.get_ref()[..line.position() as usize], || lock.release_at_exit());
-    CLAIMED.store(false, Ordering::Release);
 }
 
 /// `RandomState` is keyed by the system's randomness; two hashers make 16 bytes without a further dependency.
@@ -291,71 +313,6 @@ fn draw_nonce() -> Nonce {
         half.copy_from_slice(&RandomState::new().hash_one(word).to_ne_bytes());
     }
     Nonce::new(random)
-}
-
-/// As the collector reads it (see the protocol).
-fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> Vec<u8> {
-    let usage = meter.usage();
-    let cost = usage.map(|usage| format!(" {usage}")).unwrap_or_default();
-    let took = format!("{:.3}s{cost}", elapsed.as_secs_f64());
-    let (severity, state, front, reason) = match ending {
-        Ending::Returned(Outcome::Finished) => {
-            (Severity::Info, RunState::Succeeded, format!("run finished in {took}"), "")
-        }
-        Ending::Returned(Outcome::Failed(None)) => {
-            (Severity::Error, RunState::Failed, format!("run failed in {took}"), "")
-        }
-        Ending::Returned(Outcome::Failed(Some(why))) => {
-            (Severity::Error, RunState::Failed, format!("run failed in {took}: "), why.as_str())
-        }
-        Ending::Panicked => (Severity::Error, RunState::Panicked, format!("run panicked in {took}"), ""),
-        Ending::Dropped => {
-            let reason = "its future was dropped before it was done";
-            (Severity::Warn, RunState::Dropped, format!("run dropped after {took}: "), reason)
-        }
-    };
-    let mut end = LONGEST_ERROR.min(reason.len());
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    let (reason, cut) = (&reason[..end], if end < reason.len() { "…" } else { "" });
-    let text = format!("guard_runtime: {front}{reason}{cut}");
-    let exit_code = match ending {
-        Ending::Returned(Outcome::Failed(Some(why))) => {
-            why.strip_prefix("exit code ").and_then(|code| code.parse().ok())
-        }
-        _ => None,
-    };
-    let detail = text.len() - reason.len() - cut.len();
-    let told = Told { state, exit_code, elapsed: Seconds(elapsed.as_micros() as u64), usage, detail };
-    let mut line = vec![severity as u8];
-    line.extend(format!("{told}{text}").bytes().map(|byte| if byte == 0 { b'?' } else { byte }));
-    line.push(END_OF_CLOSING_LINE);
-    line
-}
-
-/// The same of a process that ends by exit(3), with that code, where the C library tells it. Takes no memory.
-fn exit_line(code: Option<i32>, elapsed: Duration, meter: Meter) -> Cursor<[u8; 512]> {
-    let usage = meter.usage();
-    let (severity, state) = match code {
-        None => (Severity::Warn, RunState::Exited),
-        Some(0) => (Severity::Info, RunState::Succeeded),
-        Some(_) => (Severity::Error, RunState::Exited),
-    };
-    let mut text = Cursor::new([0; 256]);
-    // None of these can be so long that they do not fit.
-    let _ = text.write_all(b"guard_runtime: run ended by process::exit");
-    let _ = code.map_or(Ok(()), |code| write!(text, "({code})"));
-    let _ = write!(text, " after {:.3}s", elapsed.as_secs_f64());
-    let _ = usage.map_or(Ok(()), |usage| write!(text, " {usage}"));
-    let detail = text.position() as usize;
-    let told = Told { state, exit_code: code, elapsed: Seconds(elapsed.as_micros() as u64), usage, detail };
-    let mut line = Cursor::new([0; 512]);
-    let _ = line.write_all(&[severity as u8]);
-    let _ = write!(line, "{told}");
-    let _ = line.write_all(&text.get_ref()[..detail]);
-    let _ = line.write_all(&[END_OF_CLOSING_LINE]);
-    line
 }
 
 /// Ends the run where the process ends by `exit`. Once a process.
@@ -389,23 +346,5 @@ fn end_at_exit() {
             // SAFETY: as above.
             unsafe { libc::atexit(at_exit) };
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_error_is_cut_between_two_letters() {
-        // An odd number of bytes in front of letters of two.
-        let why = "x".to_owned() + &"é".repeat(LONGEST_ERROR);
-        let line =
-            closing_line(&Ending::Returned(Outcome::Failed(Some(why))), Duration::from_millis(1500), Meter::start());
-        let (told, text, reason) = Told::parse(&line[1..line.len() - 1]).unwrap();
-        assert_eq!((told.state, told.elapsed), (RunState::Failed, Seconds(1_500_000)));
-        assert!(text.starts_with(b"guard_runtime: run failed in 1.500s (0.") && text.ends_with(reason));
-        let kept = std::str::from_utf8(reason).unwrap().strip_prefix("x").unwrap().strip_suffix("…").unwrap();
-        assert_eq!(kept, "é".repeat(LONGEST_ERROR / 2 - 1));
     }
 }
