@@ -1,10 +1,10 @@
 //! A helper process: everything that it owns, and its life from the fork on.
 
+use rustix::event::Timespec;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::process::Pid;
 
 use crate::blocking::HeldEnds;
-use crate::event_loop::PAUSE;
 use crate::family::FamilyMemory;
 use crate::journal::Shared;
 use crate::output::Output;
@@ -77,6 +77,9 @@ pub struct Parts {
     pub verdict: Verdict,
 }
 
+/// A run that takes longer has a standby: to fork one takes as long.
+const SHORT_RUN: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+
 /// What a helper is.
 pub(crate) enum Role {
     Collector,
@@ -143,7 +146,7 @@ impl Collector {
         self.reply(Reply::Ready);
         self.held_ends.put_into_queue();
         // A run that is over by then needs no standby, unless its end takes time.
-        self.wants_new_standby = self.run.as_ref().is_some_and(|run| is_ready_within(&run.control, &PAUSE));
+        self.wants_new_standby = self.run.as_ref().is_some_and(|run| is_ready_within(&run.control, &SHORT_RUN));
         let first = if self.wants_new_standby { None } else { self.fork_standby() };
         let mut role = first.unwrap_or(Role::Collector);
         loop {

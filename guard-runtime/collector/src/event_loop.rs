@@ -16,7 +16,7 @@ use crate::sys::{self, exit};
 use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
-pub(crate) const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After a stop (SIGSTOP, a frozen control group) poll(2) waits for what was left of its time, whatever the clock says by then:
