@@ -220,7 +220,8 @@ impl PipelineLock {
         let mut announce = Some(announce);
         loop {
             // flock(2) itself could wait, but only for ever: a time limit for it takes a signal.
-            match Self::acquire(path) {
+            let result = if announce.is_some() { Self::acquire(path) } else { Self::try_once(path) };
+            match result {
                 Err(LockError::Held(contention)) => {
                     let left = patience.saturating_sub(start.elapsed());
                     if left.is_zero() {
