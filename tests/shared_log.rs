@@ -26,7 +26,12 @@ fn assert_shared(env: &TestEnv, names: &[&str], lines: u64, max_size: u64) {
         numbers[writer].push(number.parse::<u64>().unwrap());
     }
     for (name, numbers) in names.iter().zip(numbers) {
-        assert!(numbers.into_iter().eq(0..lines), "{name}");
+        let differs = numbers.iter().zip(0..).find(|(found, wanted)| *found != wanted);
+        assert!(
+            numbers.iter().copied().eq(0..lines),
+            "{name}: {} lines, the first that differs: {differs:?}",
+            numbers.len()
+        );
     }
     for file in env.log_files() {
         assert!(fs::metadata(&file).unwrap().len() <= max_size, "{}", file.display());
@@ -143,6 +148,20 @@ fn an_annotated_child_with_the_same_log() {
     let all: String =
         ["child", "parent"].iter().flat_map(|name| (0..1000).map(move |n| format!("{name} {n}\n"))).collect();
     assert!(shown == all, "the console has what it would have without the attribute");
+}
+
+/// The outer run's helper does not get to run for a while after it was ready.
+#[test]
+#[ignore = "needs strace"]
+#[cfg_attr(guard_portable, ignore = "whose stream a console is is not told there")]
+fn an_annotated_child_beside_a_slow_helper() {
+    let env = TestEnv::new();
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=recvmsg", "-e", "inject=recvmsg:delay_enter=200000"]);
+    command.args([env!("CARGO_BIN_EXE_subject"), "shared_log_with_child", "1000"]);
+    command.env("SUBJECT_DIR", env.path("")).env("NAME", "parent").stdout(Stdio::null());
+    assert!(command.status().unwrap().success());
+    assert_shared(&env, &["parent", "child"], 1000, 1_000_000);
 }
 
 /// So many runs write beside each other, and a line is complete whenever another one looks at the file.
