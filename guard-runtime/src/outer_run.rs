@@ -14,14 +14,15 @@ pub(crate) fn writes_to(log: &LogFile, console: impl AsFd) -> bool {
     processes
         .flatten()
         .map(|process| process.path())
-        .any(|process| is_helper(&process, group) && has_open(&process, log))
+        .any(|process| is_member(&process, group) && has_open(&process, log))
 }
 
-fn is_helper(process: &Path, group: u32) -> bool {
+/// Of the group of the outer run's helpers. Their names do not count: a helper gets its own a moment after its run has started.
+fn is_member(process: &Path, group: u32) -> bool {
     let Ok(stat) = fs::read_to_string(process.join("stat")) else { return false };
     // `pid (name) state parent group …` (proc(5)).
-    let Some((front, behind)) = stat.rsplit_once(')') else { return false };
-    front.contains("(guard-") && behind.split_ascii_whitespace().nth(2) == Some(&group.to_string())
+    let Some((_, behind)) = stat.rsplit_once(')') else { return false };
+    behind.split_ascii_whitespace().nth(2) == Some(&group.to_string())
 }
 
 fn has_open(process: &Path, log: &LogFile) -> bool {

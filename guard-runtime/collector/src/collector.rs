@@ -1,7 +1,5 @@
 //! A helper process: everything that it owns, and its life from the fork on.
 
-use core::ffi::CStr;
-
 use rustix::event::Timespec;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::process::Pid;
@@ -79,9 +77,6 @@ pub struct Parts {
     pub verdict: Verdict,
 }
 
-/// The name of the process that collects.
-pub(crate) const COLLECTOR: &CStr = c"guard-collector";
-
 /// A run that takes longer has a standby: to fork one takes as long.
 const SHORT_RUN: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 
@@ -148,8 +143,6 @@ impl Collector {
         let _ = rustix::process::setsid();
         process::leave_surroundings();
         kept.let_go_of_the_rest(stack);
-        // By its name a run that is a child of this one, with the same log, knows who reads its console.
-        sys::set_name(COLLECTOR);
         self.reply(Reply::Ready);
         self.held_ends.put_into_queue();
         // A run that is over by then needs no standby, unless its end takes time.

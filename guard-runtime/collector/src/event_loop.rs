@@ -37,6 +37,7 @@ struct Ready {
 impl Collector {
     /// Collects until a standby is forked, in which this returns.
     pub(crate) fn collect(&mut self) -> Role {
+        sys::set_name(c"guard-collector");
         sys::ask_for_short_slice();
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());

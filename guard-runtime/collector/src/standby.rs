@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
-use crate::collector::{COLLECTOR, Collector, Role};
+use crate::collector::{Collector, Role};
 use crate::process::{self, Parent};
 use crate::protocol::Severity;
 use crate::signals::Blocked;
@@ -150,7 +150,6 @@ impl Collector {
     /// The collector has died; this standby is the collector now.
     #[must_use]
     pub(crate) fn take_over(&mut self, dead: Pid) -> Option<Role> {
-        sys::set_name(COLLECTOR);
         self.forget_the_unwritten();
         self.output.release_log();
         // First of all: this one may be killed too.
