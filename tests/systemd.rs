@@ -77,7 +77,9 @@ fn the_next_run_tells_of_one_that_was_killed_with_its_helpers() {
         wait_for("the next run", || machine.env.log_text().matches("guard_runtime: run started").count() == 2);
         let (log, told) = (machine.env.log_text(), format!("] guard_runtime: run of pid {pid}, started "));
         let is_told = |line: &&str| line.contains(&told) && line.ends_with(", ended without a trace");
-        assert_eq!(log.lines().filter(is_told).count(), usize::from(!told_itself), "{log}");
+        // Of one that was killed between its closing line and what the lock's record says of that, both stand.
+        let times = log.lines().filter(is_told).count();
+        assert!(times == 1 || told_itself && times == 0, "told {times} times\n{log}");
         machine.says(&["systemctl", "stop", "printing"]);
     }
 }
