@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use support::{COLLECTOR, TestEnv, helper, kill, log_line, logged, merge_stderr, printed, state, wait_for};
+use support::{COLLECTOR, STANDBY, TestEnv, helper, kill, log_line, logged, merge_stderr, printed, state, wait_for};
 
 /// Prints numbered lines into a log of its own name's run that others share.
 fn share(env: &TestEnv, mode: &str, lines: u64, name: &str) -> std::process::Child {
@@ -77,6 +77,8 @@ fn a_stopped_peer() {
     const LINES: u64 = 100_000;
     let env = TestEnv::new();
     let mut stopped = share(&env, "shared_log_until_go", LINES, "stopped");
+    // Once that is there, no process that only lives for a fork has the collector's name.
+    helper(stopped.id(), STANDBY);
     let collector = helper(stopped.id(), COLLECTOR);
     let holds_a_lock = || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
@@ -153,7 +155,6 @@ fn an_annotated_child_with_the_same_log() {
 /// The outer run's helper does not get to run for a while after it was ready.
 #[test]
 #[ignore = "needs strace"]
-#[cfg_attr(guard_portable, ignore = "whose stream a console is is not told there")]
 fn an_annotated_child_beside_a_slow_helper() {
     let env = TestEnv::new();
     let mut command = std::process::Command::new("strace");
