@@ -161,7 +161,8 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
 }
 
 /// The helper processes of a run that lives: those of the program's processes with a session of their own that share a pipe
-/// with it. They have no names: the older one is the collector.
+/// with it which is not one of the tests' own (standard error may be one, and then all runs have it). They have no names: the
+/// older one is the collector.
 #[cfg(guard_portable)]
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     use std::collections::HashSet;
@@ -172,7 +173,8 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
         links.filter(|link| link.to_string_lossy().starts_with("pipe:")).collect()
     };
     let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let (of_run, session) = (pipes(pid), processes().find(|process| process.pid == pid).map(|run| run.session));
+    let of_run = &pipes(pid) - &pipes(std::process::id());
+    let session = processes().find(|process| process.pid == pid).map(|run| run.session);
     let mut found: Vec<_> = processes()
         .filter(|process| Some(process.session) != session && program(process.pid) == program(pid))
         .filter(|process| !pipes(process.pid).is_disjoint(&of_run))
