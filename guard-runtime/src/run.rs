@@ -136,9 +136,10 @@ fn start(config: &Config) -> Result<Guard, StartError> {
     if children_have_another_namespace() {
         return Err(StartError::ChildNamespace);
     }
-    IS_BUSY.set(true);
+    // A signal handler may have interrupted the end of a run.
+    let was_busy = IS_BUSY.replace(true);
     let result = if claim() { start_claimed(config, &paths) } else { Err(StartError::Active) };
-    IS_BUSY.set(false);
+    IS_BUSY.set(was_busy);
     result
 }
 
@@ -161,16 +162,10 @@ fn active() -> MutexGuard<'static, Active> {
 }
 
 fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
-    let result = start_run(config, paths);
-    let (state, guard) = match result {
-        Ok(run) => {
-            let guard = Guard { number: run.number, is_in_future: false };
-            (Active::Run(run), Ok(guard))
-        }
-        Err(error) => (Active::No, Err(error)),
-    };
-    *active() = state;
-    guard
+    let run = start_run(config, paths).inspect_err(|_| *active() = Active::No)?;
+    let guard = Guard { number: run.number, is_in_future: false };
+    *active() = Active::Run(run);
+    Ok(guard)
 }
 
 fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {

@@ -1,7 +1,8 @@
 //! What a run costs: processor time since its start, and the most memory its process had. (Said in the closing line by
 //! the collector's crate, which cannot ask for another process.)
 
-use guard_collector::{Usage, read_small};
+use guard_collector::Usage;
+use guard_collector::sys::read_small;
 
 /// A run's meter.
 #[derive(Clone, Copy, Debug)]

@@ -39,8 +39,8 @@ impl HeldEnds {
     pub(crate) fn put_into_queue(&mut self) {
         self.queue = match &self.copies {
             [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
-            [Some(only), None] | [None, Some(only)] => sys::queue_of(&[only.as_fd()]),
-            [None, None] => None,
+            [Some(only), _] => sys::queue_of(&[only.as_fd()]),
+            [None, _] => None,
         };
         if self.queue.is_none() {
             self.drop_copies();

@@ -67,6 +67,7 @@ impl Collector {
                     self.on(Event::NothingLeft);
                 }
             }
+            // Not before the first wait: a run that was over at once may be done with by then.
             if has_waited
                 && mem::take(&mut self.wants_new_standby)
                 && let Some(role) = self.fork_standby()

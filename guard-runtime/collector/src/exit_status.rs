@@ -5,12 +5,13 @@ use core::mem::MaybeUninit;
 
 use rustix::event::Timespec;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fd::BorrowedFd;
+use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::buffer::Buffer;
+use crate::sys::read_small;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,22 +271,6 @@ fn kills_in_events(events: &[u8]) -> Option<u64> {
         let count = line.strip_prefix(b"oom_kill ")?;
         core::str::from_utf8(count).ok()?.trim_ascii_end().parse().ok()
     })
-}
-
-/// Reads a small file of a kernel's file system; how many bytes there were, as far as they fit. `None` where it cannot be
-/// opened or read. Takes no memory.
-pub fn read_small(path: &core::ffi::CStr, buffer: &mut [u8]) -> Option<usize> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut length = 0;
-    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
-        match rustix::io::read(file.as_fd(), room) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(_) => return None,
-        }
-    }
-    Some(length)
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Collector {
             died: self.shared.journal.died(),
             died_after_boot: self.shared.journal.died_after_boot(),
             names: &names,
-            is_closed: !matches!(self.state, State::Running { .. } | State::Draining(_) | State::Closing(_)),
+            is_closed: self.state.is_closed(),
             common: remains.limits.record,
         };
         if let Some(lock) = &remains.lock {

@@ -73,7 +73,6 @@ use core::ops::Range;
 pub use blocking::HeldEnds;
 pub use buffer::Buffer;
 pub use collector::{Collector, Parts, RunLink};
-pub use exit_status::read_small;
 pub use family::{FamilyMemory, StreamId};
 pub use file_id::{FileId, same_place};
 pub use file_name::NAME_MAX;

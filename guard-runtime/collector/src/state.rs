@@ -138,6 +138,11 @@ impl State {
         matches!(self, Self::Draining(End::Died) | Self::Closing(End::Died) | Self::Closed(End::Died))
     }
 
+    /// The closing line stands.
+    pub(crate) fn is_closed(self) -> bool {
+        matches!(self, Self::Closed(_)) || self.is_judged()
+    }
+
     /// The verdict was told, and what the console is to have of it.
     pub(crate) fn is_judged(self) -> bool {
         matches!(self, Self::Unlocking | Self::Hooking | Self::Lingering | Self::Done)

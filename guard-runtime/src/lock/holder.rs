@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::is_there;
-use guard_collector::{Moment, now, read_small, since_boot, without_size_signal};
+use guard_collector::sys::read_small;
+use guard_collector::{Moment, now, since_boot, without_size_signal};
 
 /// A holder that cannot be seen (another pid namespace, another machine) has its helper touch the lock file once a minute:
 /// one that was not touched for so long is not known to live.

@@ -3,6 +3,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
+use rustix::fd::AsFd;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::*;

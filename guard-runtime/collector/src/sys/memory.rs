@@ -70,7 +70,7 @@ fn page_size() -> usize {
 }
 
 /// The C library's own zero-initialised memory, which a helper keeps: glibc's memcpy looks there for the sizes at which it
-/// changes its method. (The question takes the loader's lock.)
+/// changes its method. Asked before the fork, for it takes the loader's lock.
 #[allow(unsafe_code)]
 fn memory_of_libc() -> Range<usize> {
     struct Search {

@@ -1,7 +1,10 @@
 //! The kernel: what differs between systems. `linux.rs` has what Linux offers, `portable.rs` the same functions for every
 //! other Unix; `--cfg guard_portable` selects the latter on Linux too, so that it can be tested there.
 
+use core::ffi::CStr;
+
 use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -74,6 +77,22 @@ fn errno() -> i32 {
         #[cfg(any(target_os = "illumos", target_os = "solaris"))]
         return *libc::___errno();
     }
+}
+
+/// Reads a small file of a kernel's file system; how many bytes there were, as far as they fit. `None` where it cannot be
+/// opened or read. Takes no memory.
+pub fn read_small(path: &CStr, buffer: &mut [u8]) -> Option<usize> {
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut length = 0;
+    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+        match rustix::io::read(&file, room) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(length)
 }
 
 /// A double fork: the helper becomes a child of init, which reaps it.
