@@ -25,13 +25,16 @@ fn each_helper_killed_in_turn(runs: u64, lines: u64, within: u64) {
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut killed = Vec::new();
         for name in [COLLECTOR, STANDBY, COLLECTOR] {
-            let living =
-                || helpers(child.id()).into_iter().filter(|(pid, _)| !killed.contains(pid)).collect::<Vec<_>>();
-            let find = || living().into_iter().find(|(_, n)| n == name);
+            let mut next = None;
             wait_for("a collector and a standby", || {
-                living().len() == 2 && living()[0].1 != living()[1].1 && find().is_some()
+                // Looked at once: a helper that comes or goes between two looks would make a third picture.
+                let mut living = helpers(child.id());
+                living.retain(|(pid, _)| !killed.contains(pid));
+                let both = living.len() == 2 && living[0].1 != living[1].1;
+                next = living.into_iter().find(|(_, n)| both && n == name);
+                next.is_some()
             });
-            let (helper, _) = find().unwrap();
+            let (helper, _) = next.unwrap();
             std::thread::sleep(Duration::from_millis(random(within)));
             assert!(kill(helper, 9));
             killed.push(helper);
