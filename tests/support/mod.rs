@@ -161,8 +161,8 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
 }
 
 /// The helper processes of a run that lives: those of the program's processes with a session of their own that share a pipe
-/// with it which is not one of the tests' own (standard error may be one, and then all runs have it). They have no names: the
-/// older one is the collector.
+/// with it which is not one of the tests' own (standard error may be one, and then all runs have it). Not the process between
+/// the two forks of a new one, whose parent is a helper. They have no names: the older one is the collector.
 #[cfg(guard_portable)]
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     use std::collections::HashSet;
@@ -179,7 +179,11 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
         .filter(|process| Some(process.session) != session && program(process.pid) == program(pid))
         .filter(|process| !pipes(process.pid).is_disjoint(&of_run))
         .collect();
-    found.sort_by_key(|process| (process.birth, process.pid));
+    let pids: HashSet<u32> = found.iter().map(|process| process.pid).collect();
+    found.retain(|process| !pids.contains(&process.parent));
+    // Many are born in one tick of 10 ms; after the highest number the low ones come again.
+    let by_number = |a: u32, b: u32| if a.abs_diff(b) > 10_000 { b.cmp(&a) } else { a.cmp(&b) };
+    found.sort_by(|a, b| a.birth.cmp(&b.birth).then(by_number(a.pid, b.pid)));
     let names = ["guard-collector", "guard-standby"].into_iter().chain(std::iter::repeat("guard-other"));
     found.into_iter().zip(names).map(|(process, name)| (process.pid, name.to_owned())).collect()
 }
