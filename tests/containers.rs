@@ -6,6 +6,7 @@ mod support;
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use support::{NO_STANDBY, TestEnv, before_exec, is_root, kill, log_line, text, wait_for};
 
@@ -95,11 +96,13 @@ fn a_first_process_that_outlives_the_run() {
         let Some(mut command) = unshare() else { return };
         let env = TestEnv::new();
         command.args(["sh", "-c", "\"$0\" guarded; read line", env!("CARGO_BIN_EXE_subject")]);
-        command.env("SUBJECT_DIR", env.path("")).env("SCRIPT", "sleep 0.3 &").env("END", "killed");
+        command.env("SUBJECT_DIR", env.path("")).env("END", "killed");
+        command.env("SCRIPT", "while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.01; done &");
         let mut container = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("what is left", || env.log_text().ends_with("; the lock is kept until they have ended\n"));
+        env.go();
         wait_for("nothing to be left", || env.log_text().ends_with("nothing is left of the run; the lock is free\n"));
         let log = env.log_text();
-        assert!(log.contains("; the lock is kept until they have ended"), "{log}");
         assert!(!log.contains("another run"), "{log}");
         drop(container.stdin.take());
         container.wait().unwrap();
@@ -114,11 +117,37 @@ fn a_stuck_holder_in_another_namespace() {
     command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
     let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the holder to hold", || env.log_text().contains("] held\n"));
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     let output = env.run(&["stuck"]);
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(75) && !said.contains("unknown process"), "{}: {said}", output.status);
     assert_eq!(env.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+}
+
+/// Who cannot see the holder knows from its file that it lives, however long it runs.
+#[test]
+#[ignore = "waits a minute for a sign of life"]
+fn an_old_holder_in_another_namespace() {
+    let Some(mut command) = unshare() else { return };
+    let env = TestEnv::new();
+    command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
+    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    let lock = std::fs::File::open(env.lock()).unwrap();
+    let loser = || text(&env.run(&["strict"]).stderr);
+    for _ in 0..2 {
+        lock.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(loser().contains("is held by an unknown process"), "nobody knows whether it lives");
+        let (start, is_old) =
+            (Instant::now(), || lock.metadata().unwrap().modified().unwrap() == SystemTime::UNIX_EPOCH);
+        while is_old() && start.elapsed() < Duration::from_secs(90) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        println!("a sign of life after {:?}", start.elapsed());
+        assert!(loser().contains("of another pid namespace or machine"), "{}", loser());
+    }
     drop(holder.stdin.take());
     holder.wait().unwrap();
 }

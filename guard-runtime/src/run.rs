@@ -41,6 +41,8 @@ enum Active {
     /// It starts the helpers: a moment.
     Starting,
     Run(Run),
+    /// The process ends by exit(3): nothing begins any more.
+    Exiting,
 }
 
 impl Active {
@@ -50,6 +52,15 @@ impl Active {
             Self::Run(run) if is_wanted(run) => std::mem::replace(self, Self::No),
             _ => Self::No,
         }
+    }
+
+    /// A start has got further, or has failed: false where the process ends meanwhile.
+    fn go_on_to(&mut self, next: Self) -> bool {
+        let goes_on = !matches!(self, Self::Exiting);
+        if goes_on {
+            *self = next;
+        }
+        goes_on
     }
 }
 
@@ -162,7 +173,12 @@ fn active() -> MutexGuard<'static, Active> {
 }
 
 fn start_claimed(config: &Config, paths: &Paths) -> Result<Guard, StartError> {
-    let run = start_run(config, paths).inspect_err(|_| *active() = Active::No)?;
+    // Before the lock is tried for: an exit meanwhile is to be seen.
+    end_at_exit();
+    PID.store(std::process::id(), Ordering::Release);
+    let run = start_run(config, paths).inspect_err(|_| {
+        active().go_on_to(Active::No);
+    })?;
     let guard = Guard { number: run.number, is_in_future: false };
     *active() = Active::Run(run);
     Ok(guard)
@@ -208,9 +224,9 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
         lock: &lock_name,
         record: lock.local().common_record().as_bytes(),
     };
-    end_at_exit();
-    PID.store(std::process::id(), Ordering::Release);
-    *active() = Active::Starting;
+    if !active().go_on_to(Active::Starting) {
+        return Err(StartError::Active);
+    }
     let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let (started, meter) = (Instant::now(), Meter::start());
     if let Err(error) = begin(config, &lock, &link, nonce) {
@@ -222,13 +238,14 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
     Ok(Run { number: NUMBER.fetch_add(1, Ordering::Relaxed) + 1, started, meter, link, lock })
 }
 
-/// Opens the way for records and says that the run has started; then, once the collector is ready, points the standard
-/// descriptors at it. In that order, for the collector takes a while.
+/// Opens the way for records and says that the run has started; then points the standard descriptors at the collector. What
+/// can be done meanwhile comes before the collector is ready, and the logger after that: it cannot be taken back.
 fn begin(config: &Config, lock: &Locks, link: &Link, nonce: Nonce) -> std::io::Result<()> {
     lock.local().tell_helpers(link.first_helper());
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
     let (writer, records_panics) = (link.record_writer()?, config.tee != Tee::Both);
+    link.wait_until_ready()?;
     let has_logger = logger::open(Channel { writer, nonce, levels, records_panics }, config.logger);
     let logger = match (has_logger, config.logger) {
         (true, _) => "",
@@ -244,7 +261,6 @@ fn begin(config: &Config, lock: &Locks, link: &Link, nonce: Nonce) -> std::io::R
     if !bad_directives.is_empty() {
         logger::note(Severity::Warn, &format!("RUST_LOG: cannot read `{bad_directives}`; the rest of it counts"));
     }
-    link.wait_until_ready()?;
     Ok(link.capture()?)
 }
 
@@ -291,7 +307,9 @@ fn end_by_exit(code: Option<i32>) {
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    let Active::Run(Run { started, meter, link, lock, .. }) = active.take_if(|_| true) else { return };
+    let Active::Run(Run { started, meter, link, lock, .. }) = std::mem::replace(&mut *active, Active::Exiting) else {
+        return;
+    };
     let lock = ManuallyDrop::new(lock);
     lock.returned();
     // That of Rust was flushed by `process::exit`; by another exit it would be lost without us too.

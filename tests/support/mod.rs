@@ -162,7 +162,7 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
 
 /// The helper processes of a run that lives: those of the program's processes with a session of their own that share a pipe
 /// with it which is not one of the tests' own (standard error may be one, and then all runs have it). Not the process between
-/// the two forks of a new one, whose parent is a helper. They have no names: the older one is the collector.
+/// the two forks of a new one, whose parent is the run or a helper. They have no names: the older one is the collector.
 #[cfg(guard_portable)]
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     use std::collections::HashSet;
@@ -176,7 +176,8 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     let of_run = &pipes(pid) - &pipes(std::process::id());
     let session = processes().find(|process| process.pid == pid).map(|run| run.session);
     let mut found: Vec<_> = processes()
-        .filter(|process| Some(process.session) != session && program(process.pid) == program(pid))
+        .filter(|process| Some(process.session) != session && process.parent != pid)
+        .filter(|process| program(process.pid) == program(pid))
         .filter(|process| !pipes(process.pid).is_disjoint(&of_run))
         .collect();
     let pids: HashSet<u32> = found.iter().map(|process| process.pid).collect();

@@ -139,8 +139,6 @@ impl Collector {
     pub(crate) fn start(&mut self, kept: &sys::Kept, stack: usize) -> ! {
         let _unwinding = ExitOnDrop;
         self.close_foreign_descriptors();
-        // Before the answer: from then on a signal to the run's process group must not meet us.
-        let _ = rustix::process::setsid();
         process::leave_surroundings();
         kept.let_go_of_the_rest(stack);
         self.reply(Reply::Ready);

@@ -47,9 +47,9 @@ impl Collector {
         } else if self.state.is_judged() {
             self.output.judge(self.verdict.has_failed());
         }
-        // The first standby was forked with what there was.
+        // A standby that there is was forked with what there was.
         self.output.take_new_file();
-        let mut has_waited = false;
+        let mut has_waited = self.standby.is_some();
         loop {
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
@@ -67,7 +67,7 @@ impl Collector {
                     self.on(Event::NothingLeft);
                 }
             }
-            // Not before the first wait: a run that was over at once may be done with by then.
+            // The first one not before a wait: a run that was over at once may be done with by then.
             if has_waited
                 && mem::take(&mut self.wants_new_standby)
                 && let Some(role) = self.fork_standby()
@@ -222,9 +222,12 @@ impl Collector {
         if !watches.streams {
             self.held_ends.make_blocking();
         }
+        let now = monotonic();
         let due = self.remains.next_look(self.shared.journal, self.state);
-        let until_due = due.map(|due| stamp::timespec(due.saturating_sub(monotonic()).min(LOOK_AT_CLOCK)));
-        let timeout = timeout.into_iter().chain(until_due).min_by_key(|time| (time.tv_sec, time.tv_nsec));
+        let until_due = due.map(|due| due.saturating_sub(now).min(LOOK_AT_CLOCK));
+        let until_sign = (!self.run_is_over()).then(|| self.remains.next_sign.saturating_sub(now));
+        let until_either = until_due.into_iter().chain(until_sign).min().map(stamp::timespec);
+        let timeout = timeout.into_iter().chain(until_either).min_by_key(|time| (time.tv_sec, time.tv_nsec));
         // Where it is interrupted nothing is ready.
         let _ = poll(&mut polled, timeout.as_ref());
         let [control, process, standby, out, err, _, _, _, _, keys_out, keys_err] =

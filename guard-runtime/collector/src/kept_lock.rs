@@ -10,7 +10,7 @@ use crate::held_lock::{self, HeldLock, Record};
 use crate::journal::OnceLine;
 use crate::protocol::Severity;
 use crate::readiness::{AT_ONCE, is_ready_within};
-use crate::remains::{DYING, Limits};
+use crate::remains::{DYING, Limits, SIGN_OF_LIFE};
 use crate::state::State;
 
 impl Collector {
@@ -103,11 +103,18 @@ impl Collector {
 
     /// The closing line of a run that died stands.
     pub(crate) fn tell_closed(&mut self) {
-        let Limits { lock, pid, .. } = self.remains.limits;
+        let Limits { lock, pid, record, .. } = self.remains.limits;
         if self.remains.lock.is_some() {
             self.write_record();
         } else {
-            held_lock::tell_closed(lock, pid.as_raw_nonzero().get());
+            held_lock::tell_closed(lock, pid.as_raw_nonzero().get(), record);
         }
+    }
+
+    /// The run lives and holds the lock. Those that are refused in another container, or on another machine, cannot see it.
+    pub(crate) fn give_sign_of_life(&mut self, now: u64) {
+        let Limits { lock, pid, record, .. } = self.remains.limits;
+        held_lock::touch(lock, pid.as_raw_nonzero().get(), record);
+        self.remains.next_sign = now + SIGN_OF_LIFE;
     }
 }

@@ -103,7 +103,7 @@ pub use verdict::{OnEnd, Verdict, VerdictMemory};
 /// Private memory that the parts of a collector are lent, at most.
 pub const MEMORY: usize = 2 * stream::MEMORY + output::MEMORY;
 
-/// Forks the collector, which then forks its standby. Returns the collector's pid.
+/// Forks the collector, which forks its standby unless the run is over by then. Returns the process group of the helpers.
 ///
 /// `collector` and all that it was lent lie in `memory`: everything else is let go of in the helpers.
 ///

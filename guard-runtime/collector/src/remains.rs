@@ -20,6 +20,8 @@ const LOOK: u64 = 100_000;
 const LOOK_AFTER_KILL: u64 = 10_000;
 /// A collector that has not stirred for so long while it holds the lock, or is needed for a timeout, is stopped.
 const STIR: u64 = 10_000_000;
+/// Between signs of life of a run: whoever cannot see it takes it for dead after two and a half of these.
+pub(crate) const SIGN_OF_LIFE: u64 = 60_000_000;
 /// A process that dies closes its descriptors one after the other, a moment before it is dead.
 pub(crate) const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -53,6 +55,7 @@ pub(crate) struct Remains {
     pub(crate) began: u64,
     pub(crate) started: u64,
     pub(crate) next_scan: u64,
+    pub(crate) next_sign: u64,
     /// What the last scan found, and how many lived then.
     pub(crate) found: Result<Found, Blind>,
     pub(crate) living: usize,
@@ -61,7 +64,8 @@ pub(crate) struct Remains {
 impl Remains {
     pub(crate) fn new(limits: Limits, memory: FamilyMemory<'static>, started: u64) -> Self {
         let (family, began, found) = (Family::new(memory), family::now(), Ok(Found::default()));
-        Self { limits, family, lock: None, began, started, next_scan: 0, found, living: 0 }
+        let next_sign = started + SIGN_OF_LIFE;
+        Self { limits, family, lock: None, began, started, next_scan: 0, next_sign, found, living: 0 }
     }
 
     /// When something is to be done though nothing happens.

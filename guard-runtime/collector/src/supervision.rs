@@ -32,6 +32,9 @@ impl Collector {
     /// What is due. Called whenever the loop has waited.
     pub(crate) fn look_after_remains(&mut self) {
         let (now, since) = (monotonic(), self.shared.journal.stage_since());
+        if now >= self.remains.next_sign && !self.run_is_over() {
+            self.give_sign_of_life(now);
+        }
         let limits = &self.remains.limits;
         let survivors = limits.survivors;
         match self.shared.journal.stage() {

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -51,7 +51,13 @@ pub(super) fn without_a_trace(file: &mut File) -> Option<Predecessor> {
             (Helpers::Alive, true) => return None,
             // As a rule they ended with their container.
             (Helpers::Unseen, true) => return Some(predecessor),
-            (_, false) => std::thread::sleep(BETWEEN_LOOKS),
+            (helpers, false) => {
+                if helpers == Helpers::Unseen {
+                    // The dead run must not pass for the holder: whoever cannot see it either would believe in its sign of life.
+                    file.set_modified(SystemTime::UNIX_EPOCH).ok()?;
+                }
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
         }
     }
 }
@@ -69,7 +75,8 @@ fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
     // A helper that kept the lock for what was left of the run has written the record anew.
     let pid = field("left_of").or_else(|| field("pid"))?;
     let group = Pid::from_raw(field("helpers")?.parse().ok()?)?;
-    if field("closed") == Some(pid) {
+    // Of the run before that one there may be such a line too, written a moment too late.
+    if record.lines().any(|line| line.strip_prefix("closed=") == Some(pid)) {
         return None;
     }
     let same_boot = field("boot")? == boot_id();
@@ -78,7 +85,7 @@ fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
         let is_there = rustix::process::test_kill_process_group(group) != Err(Errno::SRCH) && has_living(group);
         if is_there { Helpers::Alive } else { Helpers::Dead }
     } else if same_host && !same_boot {
-        // The machine was started anew.
+        // The machine was started anew. (Or it is another one with the same name.)
         Helpers::Dead
     } else {
         Helpers::Unseen
@@ -104,6 +111,7 @@ fn has_living(group: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::holder::read_holder;
     use crate::lock::{LockError, PipelineLock};
 
     fn record(boot: &str, helpers: u32, more: &str) -> String {
@@ -125,6 +133,7 @@ mod tests {
         assert_eq!(unfinished(&record(&boot, own_group, "")), is(Helpers::Alive));
         assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), is(Helpers::Dead), "another run's");
         assert_eq!(unfinished(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
+        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\nclosed=7\n")), None, "and the one before was late");
         assert_eq!(unfinished(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
         let kept = record(&boot, nobody, "").replace("pid=7", "pid=8\nleft_of=7");
         assert_eq!(unfinished(&kept), is(Helpers::Dead), "its helper kept the lock");
@@ -134,6 +143,22 @@ mod tests {
         let in_container = record(&boot, own_group, "").replace("pid_namespace=", "pid_namespace=x");
         assert_eq!(unfinished(&in_container), is(Helpers::Unseen));
         assert_eq!(unfinished(""), None, "released");
+    }
+
+    #[test]
+    fn a_dead_run_that_is_waited_for_does_not_pass_for_the_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        let dead = record(&boot_id(), 4_194_303, "started_us=1\nbirth=1\nprogram=x\n");
+        std::fs::write(&path, dead.replace("pid_namespace=", "pid_namespace=x")).unwrap();
+        let open = || File::options().read(true).write(true).open(&path).unwrap();
+        let (mut file, mut locked) = (open(), open());
+        assert_eq!(read_holder(&mut file).map(|holder| holder.pid), Some(7), "it may live");
+        let next = std::thread::spawn(move || without_a_trace(&mut locked));
+        let start = Instant::now();
+        while file.metadata().unwrap().modified().unwrap() != SystemTime::UNIX_EPOCH && start.elapsed() < WAITED_FOR {}
+        assert_eq!(read_holder(&mut file), None, "it is dead");
+        assert_eq!(next.join().unwrap().map(|lost| lost.pid), Some(7));
     }
 
     /// The old record was read to its end, and the new one starts at the file's.

@@ -15,7 +15,7 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
-use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno};
+use super::{Ends, Look, Parent, close_one_by_one, double_fork, found_session, last_errno};
 use crate::buffer::Buffer;
 use crate::file_id::same_place;
 use crate::readiness::has_hung_up;
@@ -97,10 +97,13 @@ pub(crate) fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     match result {
         -1 => match last_errno() {
             // qemu-user refuses a clone without an exit signal.
-            Errno::INVAL => double_fork(),
+            Errno::INVAL => double_fork(parent),
             error => Err(error),
         },
-        0 => Ok(None),
+        0 => {
+            found_session(parent);
+            Ok(None)
+        }
         pid => Ok(Pid::from_raw(pid as i32)),
     }
 }

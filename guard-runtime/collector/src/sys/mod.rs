@@ -24,7 +24,8 @@ pub use portable::*;
 /// Whose child a new helper is.
 #[derive(Clone, Copy, Debug)]
 pub enum Parent {
-    /// The caller's.
+    /// The caller's, and the first of a session of its own: a signal to the caller's process group does not meet it, nor
+    /// those that it forks. Where the system takes two forks for it, the process between them is the first.
     Caller,
     /// The caller's parent's: so every helper of a run is a child of the run, none of another helper, and no death
     /// among them hands a process to a subreaper whose `wait` loop it would keep from ending.
@@ -95,13 +96,15 @@ pub fn read_small(path: &CStr, buffer: &mut [u8]) -> Option<usize> {
     Some(length)
 }
 
-/// A double fork: the helper becomes a child of init, which reaps it.
+/// A double fork: the helper becomes a child of init, which reaps it. Returns the pid of the process between the two, which is
+/// the helpers' process group where [`Parent::Caller`] has made it one.
 #[allow(unsafe_code)]
-fn double_fork() -> Result<Option<Pid>, Errno> {
+fn double_fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     // SAFETY: the child makes only system calls and ends in _exit.
     match unsafe { libc::fork() } {
         -1 => Err(last_errno()),
         0 => {
+            found_session(parent);
             // SAFETY: as above.
             match unsafe { libc::fork() } {
                 -1 => exit(1),
@@ -115,6 +118,13 @@ fn double_fork() -> Result<Option<Pid>, Errno> {
             while unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1 && last_errno() == Errno::INTR {}
             if status == 0 { Ok(Pid::from_raw(pid)) } else { Err(Errno::AGAIN) }
         }
+    }
+}
+
+/// In the new process.
+fn found_session(parent: Parent) {
+    if matches!(parent, Parent::Caller) {
+        let _ = rustix::process::setsid();
     }
 }
 

@@ -66,8 +66,8 @@ pub(crate) fn kill_helper(helper: Pid, pipe: &OwnedFd) {
 }
 
 /// A double fork: the helper becomes a child of init, which reaps it.
-pub(crate) fn fork(_: Parent) -> Result<Option<Pid>, Errno> {
-    double_fork()
+pub(crate) fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
+    double_fork(parent)
 }
 
 /// The helpers are init's children: there is nothing to reap.
