@@ -71,7 +71,7 @@ fn given_back_at_the_end() {
     let host = Host::new();
     let ended = host.run("twice", &server.url());
     assert!(ended.status.success() && text(&ended.stdout) == "held\ntwice\n", "{}", text(&ended.stderr));
-    assert_eq!(server.holders(), "", "no session is left");
+    wait_for("no session to be left", || server.holders().is_empty());
     assert!(!server.log().contains("unexpected EOF"), "{}", server.log());
 }
 
@@ -146,8 +146,8 @@ fn a_run_that_ignores_sigterm_is_killed() {
     let server = Server::new();
     let host = Host::new();
     let mut holder = host.hold(&mut host.command("stubborn", &server.url()));
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     let begun = now();
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     assert_eq!(settled(&mut holder).signal(), Some(libc::SIGKILL));
     let lasted = host.times()[1] - begun;
     assert!((1.5..2.5).contains(&lasted), "a third of six seconds: {lasted}");
@@ -158,8 +158,8 @@ fn a_run_that_wants_to_be_told() {
     let server = Server::new();
     let host = Host::new();
     let mut holder = host.hold(host.command("tell", &server.url()).env("ON_LOCK_LOST", "tell"));
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     let begun = now();
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     assert!(settled(&mut holder).success(), "{}", host.log());
     assert!(host.times()[1] - begun < 1.0, "{}", host.times()[1] - begun);
     let log = host.log();
@@ -203,8 +203,8 @@ fn a_lost_lock_ends_the_family() {
     let all = || format!("{} {}", read("children"), read("daemon"));
     let pids = || all().split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
     wait_for("its children", || pids().len() == 4);
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     let begun = now();
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     assert_eq!(settled(&mut holder).signal(), Some(libc::SIGTERM), "{}", host.log());
     wait_for("their end", || support::are_gone(&pids()));
     let lasted = now() - begun;

@@ -218,8 +218,8 @@ fn a_run_that_is_told() {
     repeat(rounds(1), |_| {
         let (network, server) = network();
         let (host, mut holder) = hold(&network, &server, 0, "tell", &[("ON_LOCK_LOST", "tell")]);
-        let begun = now();
         network.cut(0, Cut::Both);
+        let begun = now();
         assert!(settled(&mut holder).success());
         values.lock().unwrap().push(host.times()[1] - begun);
     });

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use support::{TestEnv, Tmpfs, is_root, log_line, text, wait_for};
+use support::{COLLECTOR, TestEnv, Tmpfs, helper, is_root, kill, log_line, state, text, wait_for};
 
 /// An ordinary user who is not the one that runs the job.
 const SOMEBODY: u32 = 12_345;
@@ -174,11 +174,13 @@ fn a_log_replaced_by_a_directory() {
     let mut child = env.subject(&["flood_on_in_one_file", "10000"]).stdout(Stdio::null()).spawn().unwrap();
     wait_for("lines", || env.log_text().contains("] line "));
     let moved = env.path("moved");
+    // Stopped: it would make a new file where the old one is gone for a moment.
+    let collector = helper(child.id(), COLLECTOR);
+    assert!(kill(collector, libc::SIGSTOP));
+    wait_for("the stop", || state(collector) == Some('T'));
     fs::rename(env.log(), &moved).unwrap();
-    wait_for("a directory in its place", || {
-        let _ = fs::remove_file(env.log());
-        fs::create_dir(env.log()).is_ok()
-    });
+    fs::create_dir(env.log()).unwrap();
+    assert!(kill(collector, libc::SIGCONT));
     env.go();
     assert_eq!(child.wait().unwrap().code(), Some(7));
     let text = fs::read_to_string(moved).unwrap();

@@ -107,11 +107,12 @@ fn a_thousand_runs() {
 #[test]
 #[ignore = "needs root and systemd-nspawn"]
 fn tenants_run_side_by_side() {
+    const FILES: usize = 20_000;
     let machine = Machine::boot();
     for tenant in ["north", "south"] {
         let folder = machine.env.path("tenants").join(tenant);
         fs::create_dir(&folder).unwrap();
-        for file in 0..5000 {
+        for file in 0..FILES {
             fs::write(folder.join(format!("{tenant}-{file}")), "a line\n").unwrap();
         }
     }
@@ -121,7 +122,7 @@ fn tenants_run_side_by_side() {
     assert_eq!(machine.says(&["systemctl", "kill", "--kill-whom=main", "--signal=SIGSTOP", "sync@north"]), "");
     assert_eq!(machine.says(&["systemctl", "start", "sync@south"]), "");
     assert_eq!(machine.property("sync@north", "ActiveState"), "activating", "{}", log("north"));
-    assert!(log("south").contains("] sync: south: 5000 files copied"), "{}", log("south"));
+    assert!(log("south").contains(&format!("] sync: south: {FILES} files copied")), "{}", log("south"));
     assert!(!log("north").contains("files copied"));
     let held = machine.says(&["flock", "-n", "/run/sync/sync-north.lock", "echo", "free"]);
     assert_eq!(held, "", "the other's end has not taken the lock away");
@@ -130,7 +131,7 @@ fn tenants_run_side_by_side() {
     for (tenant, other) in [("north", "south"), ("south", "north")] {
         let log = log(tenant);
         assert!(log.lines().any(|line| log_line::is_closing(line) && line.contains("run finished in")), "{log}");
-        assert_eq!(log.matches(&format!("/sync/{tenant}/{tenant}-")).count(), 5000);
+        assert_eq!(log.matches(&format!("/sync/{tenant}/{tenant}-")).count(), FILES);
         assert!(!log.contains(other), "a log for each");
     }
 }

@@ -170,8 +170,15 @@ fn both_helpers_killed_while_the_log_is_locked() {
         let [collector, standby] = [COLLECTOR, STANDBY].map(|name| helper(child.id(), name));
         let log = fs::File::open(env.log()).unwrap();
         log.lock().unwrap();
+        let killed = Instant::now();
         assert!(kill(standby, 9));
-        std::thread::sleep(Duration::from_millis(5 + random(45)));
+        let is_new = |pid| ![collector, standby].contains(&pid);
+        wait_for("another standby", || helpers(child.id()).iter().any(|(pid, _)| is_new(*pid)));
+        assert!(
+            killed.elapsed() < Duration::from_millis(450),
+            "it is forked before the log is waited for, not after that"
+        );
+        std::thread::sleep(Duration::from_millis(random(45)));
         assert!(kill(collector, 9));
         log.unlock().unwrap();
         env.go();

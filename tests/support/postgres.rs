@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{DEADLINE, is_root, kill, text, wait_for};
@@ -43,8 +44,10 @@ pub fn as_server(command: &mut Command) -> &mut Command {
     command.current_dir("/")
 }
 
-/// Ports that no two servers of this process choose.
+/// Ports that no two servers of this process choose: eight for each, from one that was free.
 static NEXT: AtomicU32 = AtomicU32::new(0);
+static FIRST_PORT: LazyLock<u16> =
+    LazyLock::new(|| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port() / 2);
 
 pub struct Server {
     directory: tempfile::TempDir,
@@ -66,8 +69,7 @@ impl Server {
         if let Some((user, group)) = user() {
             chown(directory.path(), Some(user), Some(group)).unwrap();
         }
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port() / 2 + (NEXT.fetch_add(1, Ordering::Relaxed) as u16) * 7;
+        let port = *FIRST_PORT + NEXT.fetch_add(1, Ordering::Relaxed) as u16 * 8;
         let mut server = Self { directory, namespace: namespace.map(str::to_owned), child: None, port };
         let mut command = Command::new(program("initdb"));
         command.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D"]);
