@@ -46,10 +46,10 @@ enum Active {
 }
 
 impl Active {
-    /// Takes the run that is wanted.
-    fn take_if(&mut self, is_wanted: impl FnOnce(&Run) -> bool) -> Self {
+    /// Takes the run of that number.
+    fn take(&mut self, number: u64) -> Self {
         match self {
-            Self::Run(run) if is_wanted(run) => std::mem::replace(self, Self::No),
+            Self::Run(run) if run.number == number => std::mem::replace(self, Self::No),
             _ => Self::No,
         }
     }
@@ -271,7 +271,7 @@ fn end(number: u64, ending: &Ending) {
     }
     IS_BUSY.set(true);
     let mut active = active();
-    if let Active::Run(Run { lock, started, meter, link, .. }) = active.take_if(|run| run.number == number) {
+    if let Active::Run(Run { lock, started, meter, link, .. }) = active.take(number) {
         lock.returned();
         flush_stdout();
         logger::close();

@@ -13,6 +13,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::buffer::Buffer;
+use crate::sys::read_all;
 
 /// More is not read back: whatever that is, we did not write it.
 pub(crate) const LONGEST: usize = 64 * 1024;
@@ -196,15 +197,7 @@ impl Place<'_> {
         if stat.st_size as u64 > LONGEST as u64 {
             return Err(Unreadable::TooLong);
         }
-        let mut length = 0;
-        while let Some(rest) = room.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::read(&file, rest) {
-                Ok(0) => break,
-                Ok(count) => length += count,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(Unreadable::Refused(error)),
-            }
-        }
+        let length = read_all(&file, room).map_err(Unreadable::Refused)?;
         Ok(room.get(..length))
     }
 

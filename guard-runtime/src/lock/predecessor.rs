@@ -41,7 +41,7 @@ enum Helpers {
 /// Reads the record of a file that was just locked. Waits up to 1 s for helpers that may live and have yet to say that the
 /// closing line stands.
 pub(super) fn without_a_trace(file: &mut File) -> Option<Predecessor> {
-    let start = Instant::now();
+    let (start, mut is_disowned) = (Instant::now(), false);
     loop {
         let (predecessor, helpers) = unfinished(&read(file)?)?;
         match (helpers, start.elapsed() > WAITED_FOR) {
@@ -52,9 +52,11 @@ pub(super) fn without_a_trace(file: &mut File) -> Option<Predecessor> {
             // As a rule they ended with their container.
             (Helpers::Unseen, true) => return Some(predecessor),
             (helpers, false) => {
-                if helpers == Helpers::Unseen {
-                    // The dead run must not pass for the holder: whoever cannot see it either would believe in its sign of life.
-                    file.set_modified(SystemTime::UNIX_EPOCH).ok()?;
+                // The dead run must not pass for the holder: whoever cannot see it either would believe in its sign of life.
+                if helpers == Helpers::Unseen && !is_disowned {
+                    // Best effort: where it cannot be done the run is told of all the same.
+                    let _ = file.set_modified(SystemTime::UNIX_EPOCH);
+                    is_disowned = true;
                 }
                 std::thread::sleep(BETWEEN_LOOKS);
             }

@@ -15,7 +15,7 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
-use super::{Ends, Look, Parent, close_one_by_one, double_fork, found_session, last_errno};
+use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno, start_session};
 use crate::buffer::Buffer;
 use crate::file_id::same_place;
 use crate::readiness::has_hung_up;
@@ -101,7 +101,7 @@ pub(crate) fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
             error => Err(error),
         },
         0 => {
-            found_session(parent);
+            start_session(parent);
             Ok(None)
         }
         pid => Ok(Pid::from_raw(pid as i32)),

@@ -84,16 +84,21 @@ fn errno() -> i32 {
 /// opened or read. Takes no memory.
 pub fn read_small(path: &CStr, buffer: &mut [u8]) -> Option<usize> {
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    read_all(&file, buffer).ok()
+}
+
+/// Reads to the end, or as far as there is room; how many bytes there were.
+pub(crate) fn read_all(file: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     let mut length = 0;
     while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
-        match rustix::io::read(&file, room) {
+        match rustix::io::read(file, room) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(Errno::INTR) => {}
-            Err(_) => return None,
+            Err(error) => return Err(error),
         }
     }
-    Some(length)
+    Ok(length)
 }
 
 /// A double fork: the helper becomes a child of init, which reaps it. Returns the pid of the process between the two, which is
@@ -104,7 +109,7 @@ fn double_fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     match unsafe { libc::fork() } {
         -1 => Err(last_errno()),
         0 => {
-            found_session(parent);
+            start_session(parent);
             // SAFETY: as above.
             match unsafe { libc::fork() } {
                 -1 => exit(1),
@@ -122,7 +127,7 @@ fn double_fork(parent: Parent) -> Result<Option<Pid>, Errno> {
 }
 
 /// In the new process.
-fn found_session(parent: Parent) {
+fn start_session(parent: Parent) {
     if matches!(parent, Parent::Caller) {
         let _ = rustix::process::setsid();
     }
