@@ -109,14 +109,20 @@ fn a_first_process_that_outlives_the_run() {
     }
 }
 
+/// A run whose process nobody outside can see, and who waits for the end of its input.
+fn hold_unseen(env: &TestEnv) -> Option<Child> {
+    let mut command = unshare()?;
+    command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
+    let holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    Some(holder)
+}
+
 /// Holder and loser cannot see each other's processes, as in two containers that share a directory.
 #[test]
 fn a_stuck_holder_in_another_namespace() {
-    let Some(mut command) = unshare() else { return };
     let env = TestEnv::new();
-    command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
-    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    let Some(mut holder) = hold_unseen(&env) else { return };
     std::thread::sleep(Duration::from_millis(200));
     let output = env.run(&["stuck"]);
     let said = text(&output.stderr);
@@ -130,11 +136,8 @@ fn a_stuck_holder_in_another_namespace() {
 #[test]
 #[ignore = "waits a minute for a sign of life"]
 fn an_old_holder_in_another_namespace() {
-    let Some(mut command) = unshare() else { return };
     let env = TestEnv::new();
-    command.args([env!("CARGO_BIN_EXE_subject"), "hold"]).env("SUBJECT_DIR", env.path(""));
-    let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    wait_for("the holder to hold", || env.log_text().contains("] held\n"));
+    let Some(mut holder) = hold_unseen(&env) else { return };
     let lock = std::fs::File::open(env.lock()).unwrap();
     let loser = || text(&env.run(&["strict"]).stderr);
     for _ in 0..2 {
