@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{COLLECTOR, TestEnv, are_gone, helper, kill, set_clock, wait_for};
+use support::{COLLECTOR, TestEnv, are_gone, helper, kill, set_clock, strace, wait_for};
 
 /// A run with a shell's children. Each notes its pid in the directory, in a file of its name.
 struct Hung {
@@ -268,6 +268,24 @@ fn the_lock_of_a_run_that_died_is_kept_for_what_is_left() {
     wait_for("the lock", || !hung.env.is_locked());
     hung.wait_for_line("nothing is left of the run; the lock is free");
     assert_eq!(fs::read(hung.env.lock()).unwrap(), b"");
+}
+
+/// Who reads in the log that processes are left finds them in the lock file's record.
+#[test]
+#[ignore = "needs strace"]
+fn the_record_names_what_is_left_before_the_log_does() {
+    let mut hung = hung(&(WRITER.to_owned() + WAIT), "killed", &[]);
+    let (writer, collector) = (hung.pid("writer"), helper(hung.child.id(), COLLECTOR));
+    let mut strace = strace(collector, "pwrite64:delay_enter=300000:when=2+");
+    hung.env.go();
+    hung.wait_for_line(" of this run live");
+    let record = fs::read_to_string(hung.env.lock()).unwrap();
+    let left = record.lines().find(|line| line.starts_with("left=")).unwrap_or_default();
+    assert!(names(&left.replace('=', ": "), writer), "{record}");
+    kill(writer, libc::SIGKILL);
+    hung.wait_for_line("nothing is left of the run; the lock is free");
+    hung.wait();
+    strace.wait().unwrap();
 }
 
 /// A run that ends by `_exit`, as the parent of a daemon does, did not die.

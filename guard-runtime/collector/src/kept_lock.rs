@@ -75,7 +75,10 @@ impl Collector {
         let mut names = Buffer::new(&mut room);
         remains.family.names(&mut names);
         if names.is_empty() {
-            names.extend(b"a process that cannot be found");
+            let is_looked_for = remains.next_scan == 0;
+            let text =
+                if is_looked_for { "processes that are being looked for" } else { "a process that cannot be found" };
+            names.extend(text.as_bytes());
         }
         let pid = getpid().as_raw_nonzero().get();
         let record = Record {

@@ -117,6 +117,8 @@ impl Collector {
         }
         self.scan(Whom::FamilyAndStrangers, None);
         self.take_lock();
+        // The record first: who has read the line finds the names in it.
+        self.write_record();
         let (severity, end) = match (is_dead, stage) {
             (false, _) => (Severity::Info, ""),
             (true, Stage::Holding) if self.remains.lock.is_some() => {
@@ -127,7 +129,6 @@ impl Collector {
         let Self { remains, output, .. } = self;
         output.note(severity, format_args!("{}{end}", remains.describe()));
         output.flush_log();
-        self.write_record();
     }
 
     /// Nothing of the run is left that is to be ended or waited for.
@@ -155,7 +156,10 @@ impl Collector {
         self.shared.journal.stir(now);
         match stage {
             Stage::Terminating if self.shared.journal.stage_since() == 0 => {
+                // Before the scan, which takes a while, so that no other run begins meanwhile.
+                self.take_lock();
                 self.scan(Whom::FamilyAndStrangers, None);
+                self.write_record();
                 // A run that is dead may have left nobody but strangers, who are named later.
                 if matches!(self.state, State::Running { .. }) || self.remains.living > 0 {
                     self.announce(stage);
