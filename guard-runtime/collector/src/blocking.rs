@@ -35,25 +35,19 @@ impl HeldEnds {
         self.copies.iter().flatten()
     }
 
-    /// In the first collector.
-    pub(crate) fn put_into_queue(&mut self) {
-        self.queue = match &self.copies {
-            [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
-            [Some(only), _] => sys::queue_of(&[only.as_fd()]),
-            [None, _] => None,
-        };
-        if self.queue.is_none() {
-            self.drop_copies();
-        }
-    }
-
     /// Copies them out of the queue.
     pub(crate) fn take_copies(&mut self) {
         self.copies = self.queue.as_ref().map_or([None, None], |queue| sys::ends_in(queue, sys::Look::Copy));
     }
 
-    /// Before a fork.
-    pub(crate) fn drop_copies(&mut self) {
+    /// Before a fork. Before the first one they are put there: a short run ends without.
+    pub(crate) fn leave_in_queue(&mut self) {
+        self.queue = match &self.copies {
+            _ if self.queue.is_some() => self.queue.take(),
+            [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
+            [Some(only), _] => sys::queue_of(&[only.as_fd()]),
+            [None, _] => None,
+        };
         self.copies = [None, None];
     }
 

@@ -38,7 +38,6 @@ impl Collector {
     /// Collects until a standby is forked, in which this returns.
     pub(crate) fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
-        sys::ask_for_short_slice();
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -55,9 +54,6 @@ impl Collector {
                 self.on(Event::ConsoleCaughtUp);
             }
             if self.state == State::Lingering {
-                self.close_idle_consoles();
-                // It may stay for weeks, and must not keep a log that was rotated away or removed.
-                self.output.release_log();
                 // Of the console as it is now: it may have caught up a moment ago, and then nothing would end the wait.
                 if self.all_streams_ended()
                     && self.console_is_done()
@@ -66,6 +62,9 @@ impl Collector {
                 {
                     self.on(Event::NothingLeft);
                 }
+                self.close_idle_consoles();
+                // It may stay for weeks, and must not keep a log that was rotated away or removed.
+                self.output.release_log();
             }
             // The first one not before a wait: a run that was over at once may be done with by then.
             if has_waited

@@ -51,7 +51,7 @@ impl Collector {
         if old.is_none() {
             self.shared.journal.set_standby(number);
         }
-        self.held_ends.drop_copies();
+        self.held_ends.leave_in_queue();
         let error = match sys::pipe() {
             Ok((pipe, writer)) => {
                 let _blocked = Blocked::all();
