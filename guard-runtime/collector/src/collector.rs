@@ -142,7 +142,6 @@ impl Collector {
         kept.let_go_of_the_rest(stack);
         self.reply(Reply::Ready);
         process::leave_surroundings();
-        sys::ask_for_short_slice();
         // A run that is over by then needs no standby, unless its end takes time.
         self.wants_new_standby = self.run.as_ref().is_some_and(|run| is_ready_within(&run.control, &SHORT_RUN));
         let first = if self.wants_new_standby { None } else { self.fork_standby() };

@@ -17,6 +17,13 @@ use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+/// What comes with so many pauses in a row is a steady flow, read with time to spare: then its writers are not interrupted
+/// at each wake-up, for one of them may hold a lock that the others wait for.
+const STEADY: u32 = 100;
+/// Otherwise, on a busy machine, a collector runs soon after it is woken: a first burst would fill the pipe meanwhile.
+/// Microseconds; the least that Linux takes, and its own.
+const SHORT_SLICE: u64 = 100;
+const ORDINARY_SLICE: u64 = 0;
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After a stop (SIGSTOP, a frozen control group) poll(2) waits for what was left of its time, whatever the clock says by then:
@@ -38,6 +45,7 @@ impl Collector {
     /// Collects until a standby is forked, in which this returns.
     pub(crate) fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
+        sys::ask_for_slice(SHORT_SLICE);
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -48,7 +56,7 @@ impl Collector {
         }
         // A standby that there is was forked with what there was.
         self.output.take_new_file();
-        let mut has_waited = self.standby.is_some();
+        let (mut has_waited, mut pauses) = (self.standby.is_some(), 0_u32);
         loop {
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
@@ -117,8 +125,17 @@ impl Collector {
             }
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
+            let pauses_before = pauses;
             if read && !filled && !is_draining {
+                pauses = pauses.saturating_add(1);
                 self.pause();
+            } else {
+                pauses = 0;
+            }
+            match (pauses_before, pauses) {
+                (_, STEADY) => sys::ask_for_slice(ORDINARY_SLICE),
+                (STEADY.., 0) => sys::ask_for_slice(SHORT_SLICE),
+                _ => {}
             }
         }
     }

@@ -202,10 +202,11 @@ pub(crate) fn ends_in(queue: &OwnedFd, look: Look) -> Ends {
     ends
 }
 
-/// On a busy machine this process then runs soon after it is woken: since Linux 6.12 `sched_runtime` is the time slice of
-/// an ordinary task (a tenth of a millisecond at least). An older kernel ignores it, a sandbox may refuse it.
+/// How long this process runs at a time on a busy machine, in microseconds; the shorter, the sooner it runs after it is woken.
+/// 0 is the system's own choice. Since Linux 6.12 `sched_runtime` is the time slice of an ordinary task; an older kernel
+/// ignores it, a sandbox may refuse it.
 #[allow(unsafe_code)]
-pub(crate) fn ask_for_short_slice() {
+pub(crate) fn ask_for_slice(micros: u64) {
     /// `struct sched_attr` of `sched_setattr(2)`.
     #[repr(C)]
     struct Attributes {
@@ -222,7 +223,7 @@ pub(crate) fn ask_for_short_slice() {
     const KEEP_POLICY: u64 = 8;
     let Ok(nice) = rustix::process::getpriority_process(None) else { return };
     let size = size_of::<Attributes>() as u32;
-    let (runtime, flags) = (100_000, KEEP_POLICY);
+    let (runtime, flags) = (micros * 1000, KEEP_POLICY);
     let attributes = Attributes { size, policy: 0, flags, nice, priority: 0, runtime, deadline: 0, period: 0 };
     // SAFETY: reads as many bytes as `size` says, which are the structure's.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
