@@ -121,6 +121,20 @@ fn a_run_that_ignores_sigterm_is_killed() {
     wait_for("the lock", || !hung.env.is_locked());
 }
 
+/// Its helper keeps the lock that it has closed: for a run that lives, until the last of it.
+#[test]
+#[cfg_attr(guard_portable, ignore = "a run that has closed what leads to its helpers is dead to them")]
+fn a_run_that_has_closed_its_lock_is_the_holder_until_it_is_killed() {
+    let mut hung = hung("", "closes_all", &[("TIMEOUT", "1000"), ("KILL_AFTER", "2000")]);
+    hung.wait_for_line("longer than its timeout of 1s: SIGTERM, and SIGKILL 2s later; ");
+    let loser = start(&hung.env, "", "well", &[]).wait_with_output().unwrap();
+    assert_eq!(loser.status.code(), Some(9));
+    let said = String::from_utf8(loser.stderr).unwrap();
+    assert!(said.contains(&format!("is held by pid {} (", hung.child.id())), "{said}");
+    assert_eq!(hung.wait().0.signal(), Some(libc::SIGKILL));
+    wait_for("the lock", || !hung.env.is_locked());
+}
+
 #[test]
 fn a_run_may_end_in_order() {
     let mut hung = hung("", "orderly", &[("TIMEOUT", "1500")]);

@@ -139,9 +139,10 @@ impl Collector {
     pub(crate) fn start(&mut self, kept: &sys::Kept, stack: usize) -> ! {
         let _unwinding = ExitOnDrop;
         self.close_foreign_descriptors();
+        process::leave_directory();
         kept.let_go_of_the_rest(stack);
         self.reply(Reply::Ready);
-        process::leave_surroundings();
+        process::raise_limits();
         // A run that is over by then needs no standby, unless its end takes time.
         self.wants_new_standby = self.run.as_ref().is_some_and(|run| is_ready_within(&run.control, &SHORT_RUN));
         let first = if self.wants_new_standby { None } else { self.fork_standby() };

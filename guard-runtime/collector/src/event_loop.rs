@@ -20,6 +20,8 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 /// What comes with so many pauses in a row is a steady flow, read with time to spare: then its writers are not interrupted
 /// at each wake-up, for one of them may hold a lock that the others wait for.
 const STEADY: u32 = 100;
+/// What ends a steady flow.
+const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// Otherwise, on a busy machine, a collector runs soon after it is woken: a first burst would fill the pipe meanwhile.
 /// Microseconds; the least that Linux takes, and its own.
 const SHORT_SLICE: u64 = 100;
@@ -81,7 +83,7 @@ impl Collector {
             {
                 return role;
             }
-            let ready = self.wait();
+            let ready = self.wait(pauses >= STEADY);
             has_waited = true;
             self.follow_terminals(&ready);
             if ready.standby_died
@@ -126,7 +128,7 @@ impl Collector {
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
             let pauses_before = pauses;
-            if read && !filled && !is_draining {
+            if read && !filled && !is_draining && !self.is_in_a_hurry() {
                 pauses = pauses.saturating_add(1);
                 self.pause();
             } else {
@@ -199,7 +201,7 @@ impl Collector {
     }
 
     /// Waits for anything to happen.
-    fn wait(&self) -> Ready {
+    fn wait(&self, is_steady: bool) -> Ready {
         let (input, nothing) = (PollFlags::IN, PollFlags::empty());
         let watches = self.state.watches(self.output.is_backed_up());
         let run = self.run.as_ref();
@@ -232,6 +234,7 @@ impl Collector {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
             _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
             State::Closed(_) => Some(LOOK_AGAIN),
+            _ if is_steady => Some(SILENCE),
             _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
             _ => None,
         };
@@ -296,7 +299,6 @@ impl Collector {
     /// Lets data gather, unless the run ends meanwhile.
     fn pause(&self) {
         match &self.run {
-            Some(run) if run.takes_helpers_along => {}
             Some(run) if self.state.watches(false).control => {
                 let _ = poll(&mut [PollFd::new(&run.control, PollFlags::IN)], Some(&PAUSE));
             }

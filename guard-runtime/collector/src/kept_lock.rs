@@ -11,6 +11,7 @@ use crate::journal::OnceLine;
 use crate::protocol::Severity;
 use crate::readiness::{AT_ONCE, is_ready_within};
 use crate::remains::{DYING, Limits, SIGN_OF_LIFE};
+use crate::stage::Stage;
 use crate::state::State;
 
 impl Collector {
@@ -40,6 +41,9 @@ impl Collector {
             Err(Errno::WOULDBLOCK) => take(),
             taken => taken,
         };
+        // Tried again after the scan: a child between its fork and its exec may have the lock for a moment yet.
+        let journal = self.shared.journal;
+        let is_early = journal.stage() == Stage::Terminating && journal.stage_since() == 0;
         match taken {
             Ok(lock) => {
                 self.remains.lock = Some(lock);
@@ -47,7 +51,7 @@ impl Collector {
                 // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
                 self.wants_new_standby = true;
             }
-            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
+            Err(error) if !is_early && journal.tell_once(OnceLine::NoLock) => {
                 let text = match error {
                     Errno::WOULDBLOCK => "another run has the lock already",
                     _ => "the lock cannot be taken again",
@@ -69,8 +73,13 @@ impl Collector {
         self.shared.journal.died() != 0 && process.is_some_and(|process| !is_ready_within(process, time))
     }
 
+    /// Of a lock that is kept for what is left of the run. Where the run lives the record stays its own.
     pub(crate) fn write_record(&mut self) {
-        let remains = &mut self.remains;
+        if !self.run_is_over() {
+            return;
+        }
+        let remains = &self.remains;
+        let Some(lock) = &remains.lock else { return };
         let mut room = [0; 400];
         let mut names = Buffer::new(&mut room);
         remains.family.names(&mut names);
@@ -90,9 +99,7 @@ impl Collector {
             is_closed: self.state.is_closed(),
             common: remains.limits.record,
         };
-        if let Some(lock) = &remains.lock {
-            lock.write_record(&record);
-        }
+        lock.write_record(&record);
     }
 
     pub(crate) fn let_go_of_lock(&mut self) {

@@ -22,10 +22,13 @@ pub unsafe fn fork(parent: Parent) -> Result<Option<Pid>, Errno> {
     sys::fork(parent)
 }
 
-/// Lets go of what of the run's surroundings would be in its way, or in ours: the directory that it was started in, which may
-/// be unmounted; limits on its processor time and on the size of its files, as far as they may be raised.
-pub(crate) fn leave_surroundings() {
+/// The directory that the run was started in may be unmounted.
+pub(crate) fn leave_directory() {
     let _ = rustix::process::chdir(c"/");
+}
+
+/// Those on the run's processor time and on the size of its files, as far as they may be raised.
+pub(crate) fn raise_limits() {
     for resource in [Resource::Cpu, Resource::Fsize] {
         let none = Rlimit { current: None, maximum: None };
         if setrlimit(resource, none).is_err() {

@@ -54,6 +54,14 @@ pub(crate) fn guarded() -> ExitCode {
                 libc::signal(libc::SIGTERM, libc::SIG_IGN);
                 sleep();
             }
+            // Its lock and what leads to its helpers among them.
+            "closes_all" => {
+                libc::signal(libc::SIGTERM, libc::SIG_IGN);
+                for descriptor in 3..5000 {
+                    libc::close(descriptor);
+                }
+                sleep();
+            }
             // Every signal, by the only thread of the program's own.
             "blocked" => {
                 let mut all: libc::sigset_t = std::mem::zeroed();
