@@ -143,7 +143,8 @@ fn exit_beside_the_end() {
     let mut child = env.subject(&["exit_beside_the_end", "1500"]).stdout(Stdio::piped()).spawn().unwrap();
     assert!(env.closing_line().contains("run finished in"));
     env.go();
-    // Long enough for the thread to see that.
+    wait_for("the thread", || env.path("exits").exists());
+    // It is in `exit` a moment later.
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(child.try_wait().unwrap(), None, "the console does not have it all");
     assert_eq!(std::io::read_to_string(child.stdout.take().unwrap()).unwrap().lines().count(), 1500);

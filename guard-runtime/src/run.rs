@@ -332,6 +332,12 @@ fn draw_nonce() -> Nonce {
 #[allow(unsafe_code)]
 fn end_at_exit() {
     static ONCE: Once = Once::new();
+    // The C library takes no more functions once exit(3) has called the last: nothing is to begin then.
+    let note_refusal = |result| {
+        if result != 0 {
+            *active() = Active::Exiting;
+        }
+    };
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         unsafe extern "C" {
@@ -347,7 +353,8 @@ fn end_at_exit() {
         }
         ONCE.call_once(|| {
             // SAFETY: the handler is a plain function that lives as long as the process.
-            unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+            let result = unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+            note_refusal(result);
         });
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
@@ -357,7 +364,8 @@ fn end_at_exit() {
         }
         ONCE.call_once(|| {
             // SAFETY: as above.
-            unsafe { libc::atexit(at_exit) };
+            let result = unsafe { libc::atexit(at_exit) };
+            note_refusal(result);
         });
     }
 }

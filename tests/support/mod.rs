@@ -72,7 +72,8 @@ impl TestEnv {
 
     /// Every log file's text, the oldest first.
     pub fn log_text(&self) -> String {
-        let bytes: Vec<u8> = self.log_files().into_iter().flat_map(|path| fs::read(path).unwrap_or_default()).collect();
+        let bytes =
+            self.log_files().into_iter().map(|path| fs::read(path).unwrap_or_default()).collect::<Vec<_>>().concat();
         // The start of a frame, where a run was ended in the middle of one on a terminal, is no text.
         text(&bytes)
     }

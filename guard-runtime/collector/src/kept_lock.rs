@@ -11,8 +11,11 @@ use crate::journal::OnceLine;
 use crate::protocol::Severity;
 use crate::readiness::{AT_ONCE, is_ready_within};
 use crate::remains::{DYING, Limits, SIGN_OF_LIFE};
-use crate::stage::Stage;
+use crate::stamp::since_boot;
 use crate::state::State;
+
+/// Who has the lock so long after the run's death, in microseconds, is another run.
+const SETTLED: u64 = 100_000;
 
 impl Collector {
     /// The run lives, but its code has closed descriptors that it does not know, the lock's perhaps among them: nobody else may
@@ -41,9 +44,9 @@ impl Collector {
             Err(Errno::WOULDBLOCK) => take(),
             taken => taken,
         };
-        // Tried again after the scan: a child between its fork and its exec may have the lock for a moment yet.
+        // The run may be about to release it, or a child of it be between its fork and its exec.
         let journal = self.shared.journal;
-        let is_early = journal.stage() == Stage::Terminating && journal.stage_since() == 0;
+        let is_early = since_boot().saturating_sub(journal.died_after_boot()) < SETTLED;
         match taken {
             Ok(lock) => {
                 self.remains.lock = Some(lock);
@@ -51,7 +54,8 @@ impl Collector {
                 // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
                 self.wants_new_standby = true;
             }
-            Err(error) if !is_early && journal.tell_once(OnceLine::NoLock) => {
+            Err(Errno::WOULDBLOCK) if is_early => {}
+            Err(error) if journal.tell_once(OnceLine::NoLock) => {
                 let text = match error {
                     Errno::WOULDBLOCK => "another run has the lock already",
                     _ => "the lock cannot be taken again",

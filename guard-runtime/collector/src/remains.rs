@@ -74,8 +74,14 @@ impl Remains {
             Stage::Idle if matches!(state, State::Running { .. }) => Some(self.started + self.limits.timeout?),
             Stage::Idle | Stage::Over => None,
             Stage::Killing => Some(monotonic() + LOOK_AFTER_KILL),
-            Stage::Terminating | Stage::Holding => Some(monotonic() + LOOK),
+            Stage::Terminating => Some((monotonic() + LOOK).min(journal.stage_since() + self.grace(journal))),
+            Stage::Holding => Some(monotonic() + LOOK),
         }
+    }
+
+    /// From SIGTERM to SIGKILL.
+    pub(crate) fn grace(&self, journal: &Journal) -> u64 {
+        if journal.lock_lost() { self.limits.loss_grace } else { self.limits.kill_after }
     }
 
     /// In a standby: when a collector that has not stirred by then is stopped.

@@ -45,7 +45,9 @@ impl Collector {
                     self.on_stage(Event::TimedOut);
                 }
             }
-            Stage::Terminating if now >= since + self.grace() => self.on_stage(Event::GraceOver),
+            Stage::Terminating if now >= since + self.remains.grace(self.shared.journal) => {
+                self.on_stage(Event::GraceOver);
+            }
             Stage::Killing if now >= since + GIVE_UP && (self.remains.living > 0 || self.has_writers()) => {
                 let Self { remains, output, .. } = self;
                 output.note(Severity::Error, format_args!("SIGKILL did not end all of it: {}", remains.describe()));
@@ -64,12 +66,6 @@ impl Collector {
     pub(crate) fn end_family(&mut self) {
         self.shared.journal.note_lost_lock();
         self.on_stage(Event::LockLost);
-    }
-
-    /// From SIGTERM to SIGKILL.
-    fn grace(&self) -> u64 {
-        let limits = &self.remains.limits;
-        if self.shared.journal.lock_lost() { limits.loss_grace } else { limits.kill_after }
     }
 
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
@@ -183,7 +179,7 @@ impl Collector {
 
     /// One line says what is about to be sent, to whom and why.
     fn announce(&mut self, stage: Stage) {
-        let (lock_lost, kill_after) = (self.shared.journal.lock_lost(), Span(self.grace()));
+        let (lock_lost, kill_after) = (self.shared.journal.lock_lost(), Span(self.remains.grace(self.shared.journal)));
         if lock_lost && self.remains.living == 0 {
             // The run has said itself why it ends.
             return;

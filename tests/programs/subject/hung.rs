@@ -15,6 +15,11 @@ extern "C" fn end(_: libc::c_int) {
     ASKED_TO_END.store(true, Ordering::Relaxed);
 }
 
+extern "C" fn exit_at_once(_: libc::c_int) {
+    // SAFETY: it does nothing else.
+    unsafe { libc::_exit(3) }
+}
+
 fn argument(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
@@ -34,6 +39,16 @@ pub(crate) fn guarded() -> ExitCode {
         "ignore" => config.survivors(Survivors::Ignore),
         _ => config,
     };
+    let ending = argument("END");
+    // Before the run starts: its timeout may be short.
+    let disposition = match &*ending {
+        "deaf" | "closes_all" => libc::SIG_IGN,
+        "orderly" => end as *const () as libc::sighandler_t,
+        "exits_then" => exit_at_once as *const () as libc::sighandler_t,
+        _ => libc::SIG_DFL,
+    };
+    // SAFETY: a disposition of this program's.
+    unsafe { libc::signal(libc::SIGTERM, disposition) };
     let guard = match config.start() {
         Ok(guard) => guard,
         Err(error) => {
@@ -44,19 +59,14 @@ pub(crate) fn guarded() -> ExitCode {
     shell(&argument("SCRIPT"));
     // A test that fails leaves nobody behind.
     let sleep = || std::thread::sleep(Duration::from_secs(100));
-    // SAFETY: dispositions of this program's, and signals to it.
+    // SAFETY: signals to this program, and its descriptors.
     unsafe {
-        match &*argument("END") {
+        match &*ending {
             "killed" => {
                 libc::kill(libc::getpid(), libc::SIGKILL);
             }
-            "deaf" => {
-                libc::signal(libc::SIGTERM, libc::SIG_IGN);
-                sleep();
-            }
             // Its lock and what leads to its helpers among them.
             "closes_all" => {
-                libc::signal(libc::SIGTERM, libc::SIG_IGN);
                 for descriptor in 3..5000 {
                     libc::close(descriptor);
                 }
@@ -76,7 +86,6 @@ pub(crate) fn guarded() -> ExitCode {
                 sleep();
             }
             "orderly" => {
-                libc::signal(libc::SIGTERM, end as *const () as libc::sighandler_t);
                 println!("works");
                 while !ASKED_TO_END.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(5));
@@ -90,14 +99,6 @@ pub(crate) fn guarded() -> ExitCode {
             }
             // Not by `exit`: nobody says a word.
             "exits" => libc::_exit(3),
-            "exits_then" => {
-                extern "C" fn exit_at_once(_: libc::c_int) {
-                    // SAFETY: it does nothing else.
-                    unsafe { libc::_exit(3) }
-                }
-                libc::signal(libc::SIGTERM, exit_at_once as *const () as libc::sighandler_t);
-                sleep();
-            }
             "well" => {}
             _ => sleep(),
         }

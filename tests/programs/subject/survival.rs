@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, SHELL_WAIT, counters, line, shell, wait_for_go, wait_for_stdin};
+use crate::support::{LOCK, LOG, SHELL_WAIT, counters, directory, line, shell, wait_for_go, wait_for_stdin};
 
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn count(threads: u64) {
@@ -70,6 +70,7 @@ pub(crate) fn two_exits() {
 pub(crate) fn exit_beside_the_end(lines: u64) {
     std::thread::spawn(|| {
         wait_for_go();
+        std::fs::write(directory().join("exits"), "").unwrap();
         std::process::exit(9);
     });
     (0..lines).for_each(|number| println!("{}", line(number)));

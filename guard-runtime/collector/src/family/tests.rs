@@ -58,15 +58,53 @@ impl Shell {
         shell
     }
 
-    fn read_until(&mut self, last: &str) {
-        let mut line = String::new();
-        while line.trim_end() != last {
-            line.clear();
-            assert_ne!(self.reader.read_line(&mut line).unwrap(), 0, "it says {last}");
-            if let Some((name, pid)) = line.trim_end().split_once(' ') {
-                self.pids.insert(name.to_string(), pid.parse().unwrap());
-            }
+    /// Runs the script until it has said `ready` and its processes so many names.
+    fn start_named(script: &str, names: usize) -> Self {
+        let mut shell = Self::start(script);
+        while shell.pids.len() < names {
+            shell.read_line();
         }
+        shell
+    }
+
+    /// With all of `EVERY_KIND`, each as what it becomes.
+    fn with_every_kind() -> Self {
+        let shell = Self::start_named(EVERY_KIND, KINDS.len() + 1);
+        let name = |name, expected| shell.name(name) == expected;
+        let is_done = || {
+            ["child", "session", "daemon", "gone"].into_iter().all(|each| name(each, "sleep"))
+                && name("chatty", "yes")
+                && state(shell.pids["stopped"]) == Some('T')
+                && ["deaf", "silent"].into_iter().all(|parent| shell.has_sleeping_child(parent))
+        };
+        wait_for("every kind", is_done);
+        shell
+    }
+
+    fn name(&self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/comm", self.pids[name])).unwrap_or_default().trim_end().to_string()
+    }
+
+    fn has_sleeping_child(&self, parent: &str) -> bool {
+        let proc = Proc::open().unwrap();
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let stats = pids.filter_map(|pid| proc.stat(pid).ok().flatten());
+        stats.into_iter().any(|stat| stat.parent == self.pids[parent] && stat.name.bytes() == b"sleep")
+    }
+
+    /// A name and a pid, or something else.
+    fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.reader.read_line(&mut line).unwrap(), 0, "it says more");
+        if let Some((name, pid)) = line.trim_end().split_once(' ') {
+            self.pids.insert(name.to_string(), pid.parse().unwrap());
+        }
+        line.trim_end().to_string()
+    }
+
+    fn read_until(&mut self, last: &str) {
+        while self.read_line() != last {}
     }
 
     fn run(&self) -> Run<'_> {
@@ -160,13 +198,12 @@ const EVERY_KIND: &str = r#"
     sh -c 'echo "stopped $$"; kill -STOP $$; exec sleep 1000' &
     sh -c 'echo "chatty $$"; exec >/dev/null; exec yes' &
     (sh -c 'echo "gone $$"; exec >/dev/null; exec sleep 1000' &)
-    sleep 0.2; echo ready; wait; wait; exec sleep 1000"#;
+    echo ready; wait; wait; exec sleep 1000"#;
 const KINDS: [&str; 7] = ["child", "deaf", "session", "daemon", "silent", "stopped", "chatty"];
 
 #[test]
 fn every_kind_of_process_is_ended() {
-    let mut shell = Shell::start(EVERY_KIND);
-    wait_for("it to stop", || state(shell.pids["stopped"]) == Some('T'));
+    let mut shell = Shell::with_every_kind();
     let mut memory = Memory::with_room(100);
     let mut family = memory.family();
     // Those, and what two of them wait for.
@@ -195,7 +232,7 @@ fn every_kind_of_process_is_ended() {
 
 #[test]
 fn after_the_run_only_holders_and_their_children_are_found() {
-    let mut shell = Shell::start(EVERY_KIND);
+    let mut shell = Shell::with_every_kind();
     shell.end();
     let run = Run { process: None, ..shell.run() };
     let mut memory = Memory::with_room(100);
@@ -219,8 +256,10 @@ fn strangers_are_named_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let helper = directory.path().join("guard-collector");
     fs::copy("/bin/sleep", &helper).unwrap();
-    let mut shell =
-        Shell::start("sh -c 'echo \"stranger $$\"; sleep 1000; :' & sleep 0.05; echo ready; exec sleep 1000");
+    let mut shell = Shell::start_named("sh -c 'echo \"stranger $$\"; sleep 1000; :' & echo ready; exec sleep 1000", 1);
+    wait_for("the stranger's child", || shell.has_sleeping_child("stranger"));
+    // Births are told in hundredths of a second.
+    thread::sleep(Duration::from_millis(30));
     let mut command = Command::new(&helper);
     // SAFETY: system calls alone.
     unsafe {
@@ -260,9 +299,9 @@ fn strangers_are_named_and_left_alone() {
 fn a_small_table_takes_several_passes() {
     for (places, pidfds) in [(4, 100), (100, 3), (4, 0), (1, 0)] {
         let script = "for i in 1 2 3 4 5 6 7 8; do sh -c 'trap \"\" TERM; echo \"deaf'$i' $$\"; sleep 1000; :' & done
-            sleep 0.3; echo ready; wait";
-        let mut shell = Shell::start(script);
-        assert_eq!(shell.pids.len(), 8);
+            echo ready; wait";
+        let mut shell = Shell::start_named(script, 8);
+        wait_for("their children", || shell.pids.keys().all(|name| shell.has_sleeping_child(name)));
         let mut memory = Memory::with_room(places);
         let mut family = memory.family();
         family.members.pidfds_left = pidfds;
@@ -283,9 +322,10 @@ fn a_small_table_takes_several_passes() {
 
 #[test]
 fn the_dead_make_room_and_their_numbers_are_nobodys() {
-    let mut shell = Shell::start(
-        "for i in 1 2 3; do sh -c 'echo \"child'$i' $$\"; exec sleep 1000' & done; sleep 0.3
+    let mut shell = Shell::start_named(
+        "for i in 1 2 3; do sh -c 'echo \"child'$i' $$\"; exec sleep 1000' & done
         echo ready; exec sleep 1000",
+        3,
     );
     let mut memory = Memory::with_room(100);
     let mut family = memory.family();
@@ -323,7 +363,7 @@ fn a_terminal_is_told_from_others_of_the_same_number() {
     let stream = StreamId::of(&rustix::fs::fstat(&theirs).unwrap()).unwrap();
     let mut bystander = Command::new("sleep").arg("1000").stdout(others).spawn().unwrap();
     let shell = Shell::start_on(
-        "(setsid sh -c 'echo \"daemon $$\"; exec sleep 1000' &) ; sleep 0.2; echo ready; exec sleep 1000",
+        "(setsid sh -c 'echo \"daemon $$\"; echo ready; exec sleep 1000' &) ; exec sleep 1000",
         alone,
         ours.into(),
         theirs,
@@ -388,7 +428,7 @@ fn a_process_without_its_first_thread_is_found() {
 /// The run and the parents are dead by then, and nothing but what was left tells whose they are.
 #[test]
 fn a_standby_knows_whom_the_dead_collector_knew() {
-    let mut shell = Shell::start(EVERY_KIND);
+    let mut shell = Shell::with_every_kind();
     let mut memory = Memory::with_room(100);
     let mut family = memory.family();
     let known = scan_all(&mut family, &shell.run(), None);
