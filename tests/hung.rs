@@ -80,7 +80,7 @@ impl Hung {
 #[test]
 #[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
 fn after_the_timeout_nothing_of_it_is_left() {
-    let mut hung = hung(KINDS, "forever", &[("TIMEOUT", "1000"), ("KILL_AFTER", "4000")]);
+    let mut hung = hung(KINDS, "forever", &[("TIMEOUT", "1000"), ("KILL_AFTER", "1500")]);
     let pids = NAMES.map(|name| hung.pid(name));
     let (status, took) = hung.wait();
     assert_eq!(status.signal(), Some(libc::SIGTERM));
@@ -90,12 +90,12 @@ fn after_the_timeout_nothing_of_it_is_left() {
         "{}",
         hung.env.closing_line()
     );
-    let said = hung.wait_for_line("longer than its timeout of 1s: SIGTERM, and SIGKILL 4s later; ");
+    let said = hung.wait_for_line("longer than its timeout of 1s: SIGTERM, and SIGKILL 1.500s later; ");
     assert!(said.contains("[WARN ]") && said.contains("; its other processes: pid "), "{said}");
     // Those that took SIGTERM are gone at once; the lock is kept for the others.
     let [child, deaf, session, daemon, silent, stopped, chatty] = pids;
     wait_for("SIGTERM", || are_gone(&[child, session, stopped]));
-    assert!(hung.started.elapsed() < Duration::from_millis(4900), "{:?}", hung.started.elapsed());
+    assert!(hung.started.elapsed() < Duration::from_millis(2400), "{:?}", hung.started.elapsed());
     assert!(!are_gone(&[deaf]) && !are_gone(&[daemon]) && !are_gone(&[silent]) && !are_gone(&[chatty]));
     assert!(hung.env.is_locked());
     let loser = start(&hung.env, "", "well", &[]).wait_with_output().unwrap();
@@ -105,7 +105,7 @@ fn after_the_timeout_nothing_of_it_is_left() {
     assert_eq!(loser.status.code(), Some(9));
     wait_for("SIGKILL", || are_gone(&pids));
     let all_gone = hung.started.elapsed();
-    assert!((4900..5700).contains(&all_gone.as_millis()), "{all_gone:?}");
+    assert!((2400..3200).contains(&all_gone.as_millis()), "{all_gone:?}");
     wait_for("the lock", || !hung.env.is_locked());
     hung.wait_for_line("[INFO ] guard_runtime: nothing is left of the run; the lock is free");
     println!("run ended after {took:?}, all gone after {all_gone:?}, lock free after {:?}", hung.started.elapsed());
@@ -141,11 +141,10 @@ fn a_run_may_end_in_order() {
     let (status, took) = hung.wait();
     assert!(status.success() && took < Duration::from_secs(4), "{took:?}");
     let closing = hung.env.closing_line();
-    let (_, lasted) = closing
-        .split_once("[ERROR] guard_runtime: run timed out after 1.500s: then the run finished in ")
-        .unwrap_or_else(|| panic!("{closing}"));
-    let lasted: f64 = lasted.split('s').next().unwrap().parse().unwrap();
-    assert!((1.5..took.as_secs_f64()).contains(&lasted), "{closing}");
+    assert!(
+        closing.contains("[ERROR] guard_runtime: run timed out after 1.500s: then the run finished in 1."),
+        "{closing}"
+    );
     assert_eq!(hung.env.entries(), ["works", "tidied up"]);
 }
 

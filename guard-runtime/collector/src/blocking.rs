@@ -11,7 +11,7 @@ use crate::sys;
 
 /// Descriptions that lead into the run's streams.
 pub struct HeldEnds {
-    /// `None` where no socket can be had: then `O_NONBLOCK` stays as the run's processes set it.
+    /// `None` before the first fork, and where no socket can be had: `O_NONBLOCK` then stays as the run's processes set it.
     queue: Option<OwnedFd>,
     /// The collector's copies.
     copies: sys::Ends,
@@ -42,12 +42,13 @@ impl HeldEnds {
 
     /// Before a fork. Before the first one they are put there: a short run ends without.
     pub(crate) fn leave_in_queue(&mut self) {
-        self.queue = match &self.copies {
-            _ if self.queue.is_some() => self.queue.take(),
-            [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
-            [Some(only), _] => sys::queue_of(&[only.as_fd()]),
-            [None, _] => None,
-        };
+        if self.queue.is_none() {
+            self.queue = match &self.copies {
+                [Some(first), Some(second)] => sys::queue_of(&[first.as_fd(), second.as_fd()]),
+                [Some(only), _] => sys::queue_of(&[only.as_fd()]),
+                [None, _] => None,
+            };
+        }
         self.copies = [None, None];
     }
 

@@ -17,14 +17,14 @@ use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
-/// What comes with so many pauses in a row is a steady flow, read with time to spare: then its writers are not interrupted
-/// at each wake-up, for one of them may hold a lock that the others wait for.
-const STEADY: u32 = 100;
-/// What ends a steady flow.
+/// What comes with so many pauses in a row is a steady flow, read with time to spare.
+const STEADY: u64 = 100;
+/// What ends it.
 const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-/// Otherwise, on a busy machine, a collector runs soon after it is woken: a first burst would fill the pipe meanwhile.
-/// Microseconds; the least that Linux takes, and its own.
+/// On a busy machine a collector is to run soon after it is woken: a first burst would fill the pipe meanwhile. Microseconds,
+/// the least that Linux takes.
 const SHORT_SLICE: u64 = 100;
+/// In a steady flow no writer is to be interrupted at each wake-up: it may hold a lock that the others wait for.
 const ORDINARY_SLICE: u64 = 0;
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -58,7 +58,7 @@ impl Collector {
         }
         // A standby that there is was forked with what there was.
         self.output.take_new_file();
-        let (mut has_waited, mut pauses) = (self.standby.is_some(), 0_u32);
+        let (mut has_waited, mut pauses) = (self.standby.is_some(), 0);
         loop {
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
@@ -127,17 +127,14 @@ impl Collector {
             }
             // Behind the reading: the end of a stream may be the end of what was left.
             self.look_after_remains();
-            let pauses_before = pauses;
             if read && !filled && !is_draining && !self.is_in_a_hurry() {
-                pauses = pauses.saturating_add(1);
                 self.pause();
-            } else {
-                pauses = 0;
-            }
-            match (pauses_before, pauses) {
-                (_, STEADY) => sys::ask_for_slice(ORDINARY_SLICE),
-                (STEADY.., 0) => sys::ask_for_slice(SHORT_SLICE),
-                _ => {}
+                pauses += 1;
+                if pauses == STEADY {
+                    sys::ask_for_slice(ORDINARY_SLICE);
+                }
+            } else if mem::take(&mut pauses) >= STEADY {
+                sys::ask_for_slice(SHORT_SLICE);
             }
         }
     }

@@ -44,9 +44,6 @@ impl Collector {
             Err(Errno::WOULDBLOCK) => take(),
             taken => taken,
         };
-        // The run may be about to release it, or a child of it be between its fork and its exec.
-        let journal = self.shared.journal;
-        let is_early = since_boot().saturating_sub(journal.died_after_boot()) < SETTLED;
         match taken {
             Ok(lock) => {
                 self.remains.lock = Some(lock);
@@ -54,8 +51,9 @@ impl Collector {
                 // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
                 self.wants_new_standby = true;
             }
-            Err(Errno::WOULDBLOCK) if is_early => {}
-            Err(error) if journal.tell_once(OnceLine::NoLock) => {
+            // The run may be about to release it, or a child of it be between its fork and its exec.
+            Err(Errno::WOULDBLOCK) if since_boot() < self.shared.journal.died_after_boot() + SETTLED => {}
+            Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {
                 let text = match error {
                     Errno::WOULDBLOCK => "another run has the lock already",
                     _ => "the lock cannot be taken again",

@@ -27,7 +27,7 @@ pub(crate) fn leave_directory() {
     let _ = rustix::process::chdir(c"/");
 }
 
-/// Those on the run's processor time and on the size of its files, as far as they may be raised.
+/// A helper has the run's limits on processor time and on the size of files. It raises them as far as it may.
 pub(crate) fn raise_limits() {
     for resource in [Resource::Cpu, Resource::Fsize] {
         let none = Rlimit { current: None, maximum: None };

@@ -301,6 +301,7 @@ fn a_small_table_takes_several_passes() {
         let script = "for i in 1 2 3 4 5 6 7 8; do sh -c 'trap \"\" TERM; echo \"deaf'$i' $$\"; sleep 1000; :' & done
             echo ready; wait";
         let mut shell = Shell::start_named(script, 8);
+        assert_eq!(shell.pids.len(), 8);
         wait_for("their children", || shell.pids.keys().all(|name| shell.has_sleeping_child(name)));
         let mut memory = Memory::with_room(places);
         let mut family = memory.family();
