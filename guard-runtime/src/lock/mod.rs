@@ -41,10 +41,11 @@ use crate::fork;
 const ROUNDS: u32 = 100;
 /// Between two tries for a held lock.
 const POLL: Duration = Duration::from_millis(15);
-/// A holder has the lock before its record is written: of two runs that start at once, the loser looks again for so long, so
-/// often, until it can say who won.
-const RECORD_AWAITED: Duration = Duration::from_millis(200);
+/// A holder has the lock before its record is written: it may have to wait for a processor in between, or for the helpers of
+/// the run before it, up to a second. The loser looks again for so long, so often, until it can say who won.
+const RECORD_AWAITED: Duration = Duration::from_millis(1500);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
 /// An exclusive lock on a file, for those who want only the lock.
 ///
 /// Held until it is dropped or the process ends, however it ends: the kernel releases an flock(2) with the last
@@ -153,7 +154,7 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
 }
 
 impl PipelineLock {
-    /// Takes the lock at once, or says who holds it; a holder that is not known is looked for up to 200 ms.
+    /// Takes the lock at once, or says who holds it; a holder that is not known is looked for up to 1.5 s.
     ///
     /// The path is used as it is (templates are [`Config`](crate::Config)'s). The file's record is written only once
     /// the lock is held: a loser changes not a byte of it.

@@ -163,6 +163,21 @@ mod tests {
         assert_eq!(next.join().unwrap().map(|lost| lost.pid), Some(7));
     }
 
+    /// Who wins may have no record for as long as it waits for the dead run's helpers.
+    #[test]
+    fn a_loser_meanwhile_learns_who_won() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.lock");
+        std::fs::write(&path, record("another", 4_194_303, "").replace("host=", "host=x")).unwrap();
+        let modified = || path.metadata().unwrap().modified().unwrap();
+        let (winners_path, start) = (path.clone(), Instant::now());
+        let winner = std::thread::spawn(move || PipelineLock::acquire(winners_path));
+        while modified() != SystemTime::UNIX_EPOCH && start.elapsed() < WAITED_FOR {}
+        let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!("it is held") };
+        assert_eq!(contention.holder.map(|holder| holder.pid), Some(std::process::id()));
+        assert_eq!(winner.join().unwrap().unwrap().predecessor().map(|lost| lost.pid), Some(7));
+    }
+
     /// The old record was read to its end, and the new one starts at the file's.
     #[test]
     fn the_next_run_has_a_record_of_its_own() {
