@@ -94,6 +94,25 @@ fn a_waiting_run_takes_over() {
     assert!(settled(&mut waiting).success(), "{}", said());
 }
 
+/// Nobody is mailed of a wait that is no failure.
+#[test]
+fn with_the_console_for_failures_alone_a_wait_is_silent() {
+    let server = Server::new();
+    let (one, two) = (Host::new(), Host::new());
+    let mut holder = one.hold(&mut one.command("work", &server.url()));
+    let said = two.env.path("said");
+    let mut waiting = two.command("end", &server.url());
+    let quiet = waiting.envs([("WAIT", "60s"), ("CONSOLE", "on_failure")]);
+    let mut waiting = quiet.stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+    wait_for("it to wait", || {
+        let third = two.run("end", &server.url());
+        text(&third.stderr).contains("s ago, waiting for the cluster lock `run`")
+    });
+    drop(holder.stdin.take());
+    assert!(settled(&mut holder).success() && settled(&mut waiting).success());
+    assert_eq!(fs::read_to_string(&said).unwrap(), "");
+}
+
 #[test]
 fn a_holder_that_is_stuck() {
     let server = Server::new();

@@ -99,7 +99,7 @@ fn a_stuck_holder_is_told() {
         code != Some(0)
     });
     assert_eq!(code, Some(75));
-    assert!(env.log_text().contains("longer than the 100ms that a run may take: look after it"));
+    assert!(env.log_text().contains("longer than the 100ms that a run may take: check on it"));
     assert_eq!(env.run(&["stuck_in_an_hour"]).status.code(), Some(0), "it is not so old");
     // Of a holder that is not known, no age is.
     fs::write(env.lock(), "garbage").unwrap();

@@ -119,7 +119,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Held { contention, .. } => write!(f, "run skipped: {contention}"),
             Self::Stuck { contention, limit } => {
-                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: look after it")
+                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: check on it")
             }
             Self::Active => f.write_str("another guarded run is active in this process; end it first"),
             Self::Argument { what } => f.write_str(what),
@@ -131,7 +131,7 @@ impl fmt::Display for StartError {
             Self::HeldInCluster { contention, longer_than: None, .. } => write!(f, "run skipped: {contention}"),
             #[cfg(feature = "postgres")]
             Self::HeldInCluster { contention, longer_than: Some(limit), .. } => {
-                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: look after it")
+                write!(f, "run skipped: {contention}, longer than the {limit:?} that a run may take: check on it")
             }
             #[cfg(feature = "postgres")]
             Self::Cluster { what } => f.write_str(what),

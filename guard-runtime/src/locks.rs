@@ -116,9 +116,11 @@ fn acquire_in_cluster(
     let mut waited_from = None;
     let announce = |contention: &ClusterContention| {
         waited_from = Some(local.tell_waiting(&format!("the cluster lock `{name}`")));
-        let patience = patience.map(Time::left).unwrap_or_default();
-        let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        if config.tells_of_skips() {
+            let patience = patience.map(Time::left).unwrap_or_default();
+            let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
     };
     let tell = |text: &str, ends_run| {
         if ends_run { logger::last_note(text) } else { logger::note(Severity::Error, text) }

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use guard_runtime::{Config, OnLockLost, StartError, lock_lost, locked_pipeline, parse_duration};
+use guard_runtime::{Config, ConsoleMode, OnLockLost, StartError, lock_lost, locked_pipeline, parse_duration};
 
 #[allow(clippy::too_many_lines, reason = "a mode each")]
 fn main() -> ExitCode {
@@ -29,6 +29,9 @@ fn main() -> ExitCode {
     }
     if let Some(limit) = duration("STUCK_AFTER") {
         config = config.stuck_after(limit);
+    }
+    if variable("CONSOLE").as_deref() == Some("on_failure") {
+        config = config.console(ConsoleMode::OnFailure);
     }
     let mode = std::env::args().nth(1).unwrap_or_default();
     if mode == "attribute" {
