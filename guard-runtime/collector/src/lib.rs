@@ -2,7 +2,7 @@
 //!
 //! A helper is forked from a program that may have threads, any of which may have held any lock at that moment. So this
 //! crate is `no_std`, without `alloc`: it cannot allocate, free or take a lock of std. All its memory is lent by the run out
-//! of a region made before the fork; a helper lets go of all other memory before it answers.
+//! of two regions made before the fork; a helper lets go of all other memory before it answers.
 //!
 //! Nothing in here knows the `log` crate, the environment or the user's types.
 

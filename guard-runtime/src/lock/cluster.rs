@@ -33,8 +33,8 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// Whether the run's cluster lock was lost: another run may hold it by now. False where there is no run, or none with
 /// such a lock.
 ///
-/// With `on_lock_lost = "tell"` this is true at the latest 2/3 of `cluster_timeout` after the last sign of life was asked
-/// for that came. What is begun before a look at it may still be under way when it turns.
+/// With `on_lock_lost = "tell"` this becomes true at most 2/3 of `cluster_timeout` after the last answered question was sent.
+/// Work that was begun before the check may still be running when it does.
 pub fn lock_lost() -> bool {
     LOST.load(Ordering::Acquire)
 }
