@@ -52,6 +52,27 @@ fn is_descendant(pid: u32, of: u32) -> bool {
     pid == of
 }
 
+/// A thread of ours holds the control pipe open in such a run.
+#[test]
+fn a_run_that_is_pid_1_with_a_timeout_runs_its_command() {
+    for (end, code, state) in [("well", 0, "succeeded"), ("calls_exit", 3, "exited"), ("forever", 137, "timed_out")] {
+        let Some(mut command) = unshare() else { return };
+        let env = TestEnv::new();
+        command.args([env!("CARGO_BIN_EXE_subject"), "guarded"]).env("SUBJECT_DIR", env.path("")).env("END", end);
+        command.envs([("TIMEOUT", if end == "forever" { "300" } else { "60000" }), ("KILL_AFTER", "100")]);
+        command.env("ON_END", "sleep 0.2; echo $GUARD_STATE >\"$SUBJECT_DIR/told\"");
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let mut ended = None;
+        wait_for(&format!("{end}: the end"), || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        let told = std::fs::read_to_string(env.path("told")).unwrap_or_default();
+        assert_eq!((ended.unwrap().code(), told.trim()), (Some(code), state), "{end}: {}", env.log_text());
+        assert!(!env.is_locked(), "{end}");
+    }
+}
+
 /// tini(1) as PID 1: it ends with its child, and everybody else in there with it, the helpers too. What they could not write
 /// any more, the next run writes.
 #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use guard_collector::protocol::{Reply, SAFE_CAPACITY, safe_form};
+use guard_collector::protocol::{Reply, SAFE_CAPACITY, UNLOCKED, safe_form};
 use guard_collector::sys::opened_anew;
 use guard_collector::{Blocked, PerStdio, Stdio, StreamId, same_place, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -221,6 +221,7 @@ impl Link {
         let _ = send(&control, closing_line);
         let mut reply = next_reply(&replies);
         drop(unlock);
+        tell_unlocked(&control, reply);
         drop(control);
         // A standby that took over says it once more.
         while reply == Some(Reply::Stands) {
@@ -256,6 +257,7 @@ impl Link {
             reply = next_reply(&replies);
         }
         unlock();
+        tell_unlocked(&control, reply);
         drop(control);
         while is_connected && reply == Some(Reply::Stands) {
             reply = next_reply(&replies);
@@ -285,6 +287,13 @@ impl<F: FnOnce()> Drop for RunOnDrop<F> {
         if let Some(run) = self.0.take() {
             run();
         }
+    }
+}
+
+/// To the collector, where it waits for that to run a command.
+fn tell_unlocked(control: &Descriptor, reply: Option<Reply>) {
+    if reply == Some(Reply::Stands) {
+        let _ = send(control, &[UNLOCKED]);
     }
 }
 

@@ -6,9 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use guard_collector::protocol::END_OF_CLOSING_LINE;
+use guard_collector::protocol::{END_OF_CLOSING_LINE, Reply, UNLOCKED};
 use guard_collector::{Blocked, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -16,6 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const KILLED: i32 = 128 + 9;
 /// A console that takes nothing does not put the end off for longer.
 const LONGEST_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// The collector ends a command that takes 30 s.
+const LONGEST_COMMAND: Timespec = Timespec { tv_sec: 40, tv_nsec: 0 };
 
 /// Waits for a byte of `request` in a thread of its own, which ends where that ends.
 ///
@@ -23,7 +25,7 @@ const LONGEST_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// Where no thread can be had: such a run could not be ended.
 pub(crate) fn wait_for_request(request: OwnedFd, control: OwnedFd, replies: OwnedFd) -> io::Result<()> {
     let null = File::options().write(true).open("/dev/null")?;
-    let (mut request, mut control) = (File::from(request), File::from(control));
+    let (mut request, mut control, mut replies) = (File::from(request), File::from(control), File::from(replies));
     let end = move || {
         if !matches!(request.read(&mut [0]), Ok(1)) {
             return;
@@ -31,8 +33,15 @@ pub(crate) fn wait_for_request(request: OwnedFd, control: OwnedFd, replies: Owne
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
         // A closing line without text: how the run ended the collector knows.
-        if control.write_all(&[END_OF_CLOSING_LINE]).is_ok() {
-            let _ = poll(&mut [PollFd::new(&replies.as_fd(), PollFlags::IN)], Some(&LONGEST_WAIT));
+        let (mut said, mut longest) = (END_OF_CLOSING_LINE, LONGEST_WAIT);
+        while control.write_all(&[said]).is_ok() {
+            let mut reply = [0];
+            let has_replied = poll(&mut [PollFd::new(&replies, PollFlags::IN)], Some(&longest)) == Ok(1);
+            if !has_replied || !matches!(replies.read(&mut reply), Ok(1)) || reply != [Reply::Stands as u8] {
+                break;
+            }
+            // A command is to be run, which dies with this process as all others do. The lock is free after that: the run lives.
+            (said, longest) = (UNLOCKED, LONGEST_COMMAND);
         }
         sys::exit(KILLED)
     };

@@ -264,10 +264,10 @@ impl Collector {
     fn look_at_run(&mut self, ready: &Ready) {
         if ready.run_died {
             self.on_death();
-        } else if ready.control.contains(PollFlags::IN) {
-            self.on(Event::RunTold);
         } else if self.state == State::Unlocking && !ready.control.is_empty() {
             self.on(Event::Unlocked);
+        } else if ready.control.contains(PollFlags::IN) {
+            self.on(Event::RunTold);
         } else if !ready.control.is_empty() {
             // Closed without a word. Where nothing else tells of a death, that is one.
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some() && !run.is_dying());

@@ -6,7 +6,8 @@
 //! changes: numbers have 7 bits a byte, and [`safe_form`] says what becomes of the text.
 //!
 //! Down the control pipe: the closing line, as a severity's byte, what [`Told`] says of the end, the text without a NUL, and
-//! [`END_OF_CLOSING_LINE`]. Its end without one says that the run has died. Up the reply pipe: a [`Reply`] each time.
+//! [`END_OF_CLOSING_LINE`]. Its end without one says that the run has died. After the reply [`Reply::Stands`], [`UNLOCKED`], or
+//! the pipe's end. Up the reply pipe: a [`Reply`] each time.
 
 use core::fmt;
 
@@ -88,6 +89,9 @@ impl Reply {
 
 /// What ends the closing line in the control pipe: a byte that occurs in no UTF-8 text.
 pub const END_OF_CLOSING_LINE: u8 = 0xFF;
+/// The run has released its lock. The end of the pipe would not do alone: a thread of ours in a run that is PID 1, or a child
+/// that clone(2) has made behind libc's back, may have its write end open too.
+pub const UNLOCKED: u8 = b'U';
 /// The error in a closing line is cut there: the line then fits into the control pipe at once, and a collector that dies
 /// over it leaves nobody waiting for a reader of the rest.
 pub const LONGEST_ERROR: usize = 32 * 1024;

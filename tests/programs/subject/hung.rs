@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use guard_runtime::{Config, Survivors};
+use guard_runtime::{Config, Outcome, Survivors};
 
 use crate::support::{LOCK, LOG, shell};
 
@@ -24,7 +24,7 @@ fn argument(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
-/// `TIMEOUT` and `KILL_AFTER` in milliseconds, `SURVIVORS`; the shell runs `SCRIPT`; then what `END` says.
+/// `TIMEOUT` and `KILL_AFTER` in milliseconds, `SURVIVORS`, `ON_END`; the shell runs `SCRIPT`; then what `END` says.
 pub(crate) fn guarded() -> ExitCode {
     let millis = |name| argument(name).parse().ok().map(Duration::from_millis);
     let mut config = Config::new(LOCK, LOG).conflict_exit_code(9);
@@ -39,11 +39,14 @@ pub(crate) fn guarded() -> ExitCode {
         "ignore" => config.survivors(Survivors::Ignore),
         _ => config,
     };
+    if let Ok(command) = env::var("ON_END") {
+        config = config.on_end(&command);
+    }
     let ending = argument("END");
     // Before the run starts: its timeout may be short.
     let disposition = match &*ending {
         "deaf" | "closes_all" => libc::SIG_IGN,
-        "orderly" => end as *const () as libc::sighandler_t,
+        "orderly" | "fails_at_length" => end as *const () as libc::sighandler_t,
         "exits_then" => exit_at_once as *const () as libc::sighandler_t,
         _ => libc::SIG_DFL,
     };
@@ -92,6 +95,13 @@ pub(crate) fn guarded() -> ExitCode {
                 }
                 println!("tidied up");
             }
+            "fails_at_length" => {
+                while !ASKED_TO_END.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                guard.finish(Outcome::Failed(Some("x".repeat(20_000))));
+                return ExitCode::FAILURE;
+            }
             "chatty" => {
                 while !ASKED_TO_END.load(Ordering::Relaxed) {
                     println!("{}", "x".repeat(200));
@@ -99,6 +109,7 @@ pub(crate) fn guarded() -> ExitCode {
             }
             // Not by `exit`: nobody says a word.
             "exits" => libc::_exit(3),
+            "calls_exit" => std::process::exit(3),
             "well" => {}
             _ => sleep(),
         }
