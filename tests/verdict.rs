@@ -404,6 +404,27 @@ fn the_missing_closing_line_is_written_by_the_next_run() {
     assert!(log_line::text(next).unwrap().starts_with("guard_runtime: run started"), "{log}");
 }
 
+/// A run that cannot begin does not use up what is known of the one before.
+#[test]
+fn a_failing_start_leaves_it_to_a_later_run() {
+    let env = TestEnv::new();
+    let holder = env.holder();
+    let pid = holder.id();
+    kill_with_helpers(holder);
+    let aside = env.path("aside.log");
+    fs::rename(env.log(), &aside).unwrap();
+    fs::create_dir(env.log()).unwrap();
+    assert_eq!(env.run(&["fail"]).status.code(), Some(73), "the log is a directory");
+    fs::remove_dir(env.log()).unwrap();
+    fs::rename(&aside, env.log()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(env.run(&["fail"]).status.code(), Some(1));
+    }
+    let log = env.log_text();
+    let told = log.lines().filter(|line| line.contains(&format!("run of pid {pid}, started")));
+    assert_eq!(told.filter(|line| line.ends_with("ended without a trace")).count(), 1, "{log}");
+}
+
 /// A helper is left, and writes it: however quick the next run is, it says nothing of its own.
 #[test]
 #[cfg_attr(guard_portable, ignore = "no exit status is told there")]

@@ -63,6 +63,11 @@ impl Locks {
         &self.local
     }
 
+    /// The log has it that the run before was lost.
+    pub(crate) fn forget_predecessor(&mut self) {
+        self.local.forget_predecessor();
+    }
+
     /// Gives them back as the process ends by exit(3), perhaps in a signal handler: takes and frees no memory.
     pub(crate) fn release_at_exit(&self) {
         #[cfg(feature = "postgres")]

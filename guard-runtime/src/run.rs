@@ -191,7 +191,7 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
         open_log(log_path, config.max_size, config.backups)
             .map_err(|error| StartError::Log { path: log_path.to_path_buf(), error })
     };
-    let lock = match Locks::acquire(config, lock_path) {
+    let mut lock = match Locks::acquire(config, lock_path) {
         Ok(lock) => lock,
         Err(error) => {
             if error.is_skip()
@@ -208,9 +208,10 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
     };
     let mut log = open()?;
     let plan = Plan::new(config, paths, lock.local().predecessor().map(|lost| lost.pid))?;
-    if let Some(Predecessor { pid, started }) = lock.local().predecessor() {
+    if let Some(Predecessor { pid, started, .. }) = lock.local().predecessor() {
         let text = format!("guard_runtime: run of pid {pid}, started {started}, ended without a trace");
         append_line(&mut log, Severity::Error, &text);
+        lock.forget_predecessor();
     }
     let nonce = draw_nonce();
     // Bytes that are still in the buffer were printed before the run.

@@ -79,7 +79,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 pub struct PipelineLock {
     file: Descriptor,
     path: PathBuf,
-    /// Of a run that died with its helpers.
+    /// Of a run that died with its helpers, until that is told.
     predecessor: Option<Predecessor>,
     common_record: String,
     /// A forked child has a copy of this value, but the lock is not its own.
@@ -259,6 +259,11 @@ impl PipelineLock {
         self.predecessor.as_ref()
     }
 
+    /// That stands in the log now. Until then its record comes back when this lock is released, for a later run to tell of it.
+    pub(crate) fn forget_predecessor(&mut self) {
+        self.predecessor = None;
+    }
+
     /// The lines of the record that it has in common with that of a helper that keeps the lock for what is left of a run.
     pub(crate) fn common_record(&self) -> &str {
         &self.common_record
@@ -279,6 +284,9 @@ impl PipelineLock {
         if self.pid == std::process::id() && self.file.is_ours() {
             // The record of one who no longer holds the lock must not be taken for the next holder's.
             let _ = rustix::fs::ftruncate(&self.file, 0);
+            if let Some(lost) = &self.predecessor {
+                lost.put_back(&self.file);
+            }
             // Explicitly: a child caught between fork and exec has a copy of the descriptor for a moment.
             let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
         }

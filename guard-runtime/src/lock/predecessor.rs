@@ -5,8 +5,10 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -22,6 +24,17 @@ pub(crate) struct Predecessor {
     pub(crate) pid: u32,
     /// RFC 3339.
     pub(crate) started: String,
+    record: String,
+}
+
+impl Predecessor {
+    /// Writes its record into the empty lock file again. Best effort.
+    pub(super) fn put_back(&self, file: impl AsFd) {
+        let _ = rustix::io::pwrite(&file, self.record.as_bytes(), 0);
+        // For who cannot see that it is dead.
+        let long_ago = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let _ = rustix::fs::futimens(&file, &Timestamps { last_access: long_ago, last_modification: long_ago });
+    }
 }
 
 /// The line of the record that says that there are helpers, and which.
@@ -92,7 +105,8 @@ fn unfinished(record: &str) -> Option<(Predecessor, Helpers)> {
     } else {
         Helpers::Unseen
     };
-    Some((Predecessor { pid: pid.parse().ok()?, started: field("run_started")?.to_owned() }, helpers))
+    let (pid, started, record) = (pid.parse().ok()?, field("run_started")?.to_owned(), record.to_owned());
+    Some((Predecessor { pid, started, record }, helpers))
 }
 
 /// A process group whose members may all be zombies that nobody has reaped. Where /proc does not tell, one lives.
@@ -126,25 +140,29 @@ mod tests {
 
     #[test]
     fn who_is_lost() {
+        let lost = |record: &str| {
+            unfinished(record).map(|(lost, helpers)| {
+                assert_eq!((lost.pid, &*lost.started, &*lost.record), (7, "2026", record));
+                helpers
+            })
+        };
         let (boot, nobody) = (boot_id(), 4_194_303);
         let own_group = rustix::process::getpgrp().as_raw_nonzero().get() as u32;
-        let lost = Predecessor { pid: 7, started: "2026".to_owned() };
-        let is = |helpers| Some((lost.clone(), helpers));
-        assert_eq!(unfinished(&record(&boot, nobody, "")), is(Helpers::Dead));
-        assert_eq!(unfinished(&record("another", own_group, "")), is(Helpers::Dead), "power was cut");
-        assert_eq!(unfinished(&record(&boot, own_group, "")), is(Helpers::Alive));
-        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\n")), is(Helpers::Dead), "another run's");
-        assert_eq!(unfinished(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
-        assert_eq!(unfinished(&record(&boot, nobody, "closed=8\nclosed=7\n")), None, "and the one before was late");
-        assert_eq!(unfinished(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
+        assert_eq!(lost(&record(&boot, nobody, "")), Some(Helpers::Dead));
+        assert_eq!(lost(&record("another", own_group, "")), Some(Helpers::Dead), "power was cut");
+        assert_eq!(lost(&record(&boot, own_group, "")), Some(Helpers::Alive));
+        assert_eq!(lost(&record(&boot, nobody, "closed=8\n")), Some(Helpers::Dead), "another run's");
+        assert_eq!(lost(&record(&boot, nobody, "closed=7\n")), None, "its closing line stands");
+        assert_eq!(lost(&record(&boot, nobody, "closed=8\nclosed=7\n")), None, "and the one before was late");
+        assert_eq!(lost(&record(&boot, nobody, "").replace("helpers", "x")), None, "a lock alone");
         let kept = record(&boot, nobody, "").replace("pid=7", "pid=8\nleft_of=7");
-        assert_eq!(unfinished(&kept), is(Helpers::Dead), "its helper kept the lock");
-        assert_eq!(unfinished(&(kept + "closed=7\n")), None);
+        assert_eq!(lost(&kept), Some(Helpers::Dead), "its helper kept the lock");
+        assert_eq!(lost(&(kept + "closed=7\n")), None);
         let elsewhere = record("another", nobody, "").replace("host=", "host=x");
-        assert_eq!(unfinished(&elsewhere), is(Helpers::Unseen), "another machine");
+        assert_eq!(lost(&elsewhere), Some(Helpers::Unseen), "another machine");
         let in_container = record(&boot, own_group, "").replace("pid_namespace=", "pid_namespace=x");
-        assert_eq!(unfinished(&in_container), is(Helpers::Unseen));
-        assert_eq!(unfinished(""), None, "released");
+        assert_eq!(lost(&in_container), Some(Helpers::Unseen));
+        assert_eq!(lost(""), None, "released");
     }
 
     #[test]
@@ -186,9 +204,16 @@ mod tests {
         std::fs::write(&path, record(&boot_id(), 4_194_303, "")).unwrap();
         let lock = PipelineLock::acquire(&path).unwrap();
         assert_eq!(lock.predecessor().map(|lost| lost.pid), Some(7));
+        drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), record(&boot_id(), 4_194_303, ""), "nobody was told of it");
+        let mut lock = PipelineLock::acquire(&path).unwrap();
+        assert_eq!(lock.predecessor().map(|lost| lost.pid), Some(7));
+        lock.forget_predecessor();
         let own = std::fs::read_to_string(&path).unwrap();
         assert!(own.starts_with(&format!("pid={}\n", std::process::id())), "{own:?}");
         let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!("it is held") };
         assert_eq!(contention.holder.map(|holder| holder.pid), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 }
