@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use support::{TestEnv, before_exec, is_root, logged, text, wait_for_printed};
+use support::{TestEnv, before_exec, is_root, logged, text, wait_for, wait_for_printed};
 
 /// Has the kernel refuse system calls from here on (seccomp(2)).
 fn forbid(calls: &[libc::c_long], error: i32) {
@@ -25,6 +25,20 @@ fn forbid(calls: &[libc::c_long], error: i32) {
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+/// Nobody can be looked for without pidfds, but the run itself is our parent.
+#[test]
+fn a_hung_run_is_ended_without_pidfds() {
+    for (end, signal) in [("forever", "SIGTERM"), ("deaf", "SIGKILL")] {
+        let env = TestEnv::new();
+        let mut command = env.subject(&["guarded"]);
+        command.envs([("TIMEOUT", "300"), ("KILL_AFTER", "300"), ("END", end)]).stdout(Stdio::null());
+        let mut child = before_exec(&mut command, || forbid(&[libc::SYS_pidfd_open], libc::ENOSYS)).spawn().unwrap();
+        wait_for(&format!("{end}: the end"), || child.try_wait().unwrap().is_some());
+        let closing = env.closing_line();
+        assert!(closing.ends_with(&format!("run timed out after 0.300s: ended by {signal}")), "{end}: {closing}");
     }
 }
 

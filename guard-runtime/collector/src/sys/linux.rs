@@ -13,7 +13,7 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::{Ends, Look, Parent, close_one_by_one, double_fork, last_errno, start_session};
 use crate::buffer::Buffer;
@@ -65,10 +65,13 @@ pub(crate) fn tell_of_resize(process: &OwnedFd) {
     let _ = pidfd_send_signal(process, Signal::WINCH);
 }
 
-/// Sends a signal to the run. Where there is no descriptor of it, to nobody: its pid may be another process's by now.
-pub(crate) fn signal_run(process: Option<&OwnedFd>, _: Pid, signal: Signal) {
+/// Sends a signal to the run. Where there is no descriptor of it (Linux before 5.3, a sandbox), to its pid, if it is our parent:
+/// otherwise that may be another process's by now.
+pub(crate) fn signal_run(process: Option<&OwnedFd>, run: Pid, signal: Signal) {
     if let Some(process) = process {
         let _ = pidfd_send_signal(process, signal);
+    } else if getppid() == Some(run) {
+        let _ = kill_process(run, signal);
     }
 }
 
