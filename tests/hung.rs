@@ -415,6 +415,16 @@ fn a_kept_lock_survives_either_helper() {
     wait_for("the writer", || are_gone(&[writer]));
 }
 
+/// It handles SIGTERM, and says why it ends.
+#[test]
+fn the_error_of_a_run_that_was_asked_to_end_is_whole() {
+    let mut hung = hung("", "fails_at_length", &[("TIMEOUT", "300")]);
+    assert_eq!(hung.wait().0.code(), Some(1));
+    let closing = hung.env.closing_line();
+    assert!(closing.contains("run timed out after 0.300s: then the run failed in "), "{closing}");
+    assert!(closing.ends_with(&format!(": {}", "x".repeat(20_000))), "{} bytes", closing.len());
+}
+
 /// Inside its namespace nothing but an exit of its own ends it.
 #[test]
 #[ignore = "needs root"]

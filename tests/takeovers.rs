@@ -150,16 +150,19 @@ fn killed_in_the_middle_of_the_takeover() {
 #[test]
 #[ignore = "needs strace"]
 fn killed_with_the_closing_line_in_its_hands() {
-    let env = TestEnv::new();
-    let mut holder = env.holder();
-    let collector = helper(holder.id(), COLLECTOR);
-    let mut strace = strace(collector, "write:signal=KILL:when=2");
-    drop(holder.stdin.take());
-    strace.wait().unwrap();
-    assert!(holder.wait().unwrap().success());
-    assert!(env.closing_line().contains("[INFO ] guard_runtime: run finished in "), "{}", env.log_text());
-    assert_eq!(env.log_text().matches("guard_runtime: run finished in ").count(), 1, "{}", env.log_text());
-    assert_eq!(env.entries(), ["held"]);
+    // The log is written between two calls of flock(2).
+    for (call, which) in ["write", "flock"].into_iter().flat_map(|call| (1..=6).map(move |which| (call, which))) {
+        let env = TestEnv::new();
+        let mut holder = env.holder();
+        let collector = helper(holder.id(), COLLECTOR);
+        let mut strace = strace(collector, &format!("{call}:signal=KILL:when={which}"));
+        drop(holder.stdin.take());
+        strace.wait().unwrap();
+        assert!(holder.wait().unwrap().success());
+        let told = env.log_text().matches("[INFO ] guard_runtime: run finished in ").count();
+        assert_eq!(told, 1, "killed at {call} {which}: {}", env.log_text());
+        assert_eq!(env.entries(), ["held"]);
+    }
 }
 
 /// Somebody else has the log's lock, which helpers wait for; in that time the standby is killed, and then the collector.

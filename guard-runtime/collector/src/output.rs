@@ -11,7 +11,7 @@ use crate::console::{self, Console};
 use crate::file_name::NAME_MAX;
 use crate::lines::{Batch, CONTINUATION, LineShaper, PREFIX, record_line};
 use crate::log_file::LogFile;
-use crate::protocol::Severity;
+use crate::protocol::{CLOSING_CAPACITY, Severity};
 use crate::stamp::{self, Stamper};
 use crate::stdio::{PerStdio, Stdio};
 
@@ -19,15 +19,16 @@ use crate::stdio::{PerStdio, Stdio};
 const LATEST: u64 = 0;
 /// Lines gathered for one write to the log.
 pub(crate) const BATCH_CAPACITY: usize = 640 * 1024;
-
 /// Memory that it is lent.
-pub(crate) const MEMORY: usize = BATCH_CAPACITY + 2 * console::CAPACITY;
+pub(crate) const MEMORY: usize = BATCH_CAPACITY + 2 * console::CAPACITY + CLOSING_NOTE_CAPACITY;
+const CLOSING_NOTE_CAPACITY: usize = CLOSING_CAPACITY + 128;
 
 /// The log, and the consoles.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Output {
     log: LogFile,
     batch: Batch<'static>,
+    closing_note: Buffer<'static>,
     stamper: Stamper,
     consoles: PerStdio<Console>,
     /// Standard output and standard error lead to the same place: one console serves both, in exact order.
@@ -77,6 +78,7 @@ impl Output {
         let mut output = Self {
             log,
             batch: Batch::new(lend(BATCH_CAPACITY)),
+            closing_note: Buffer::new(lend(CLOSING_NOTE_CAPACITY)),
             stamper: Stamper::default(),
             consoles,
             one_console,
@@ -131,8 +133,7 @@ impl Output {
 
     /// A file for the console was made since this was last asked: the standby is to have it too.
     pub(crate) fn take_new_file(&mut self) -> bool {
-        let [out, err] = [&mut self.consoles.out, &mut self.consoles.err].map(Console::take_new_file);
-        out || err
+        [&mut self.consoles.out, &mut self.consoles.err].map(Console::take_new_file).contains(&true)
     }
 
     /// The run does not wait for a console any more that takes nothing: says so in the log.
@@ -281,7 +282,8 @@ impl Output {
         }
         self.flush_log();
         // The stamp has microseconds: no other line of this severity has both that and the text.
-        record_line(text, true, self.stamper.stamp(time), severity, &mut self.batch);
+        // Its own, for lines that were written since may have moved ours on.
+        record_line(text, true, Stamper::default().stamp(time), severity, &mut self.batch);
         let stands = self.log.ends_with_line(self.batch.lines());
         self.batch.clear();
         if !stands {
@@ -291,10 +293,11 @@ impl Output {
 
     /// The same for a line that is ours.
     pub(crate) fn closing_note(&mut self, severity: Severity, text: Arguments<'_>, time: u64, is_first: bool) {
-        let mut room = [0; 512];
-        let mut line = Buffer::new(&mut room);
+        let mut line = mem::take(&mut self.closing_note);
+        line.clear();
         let _ = write!(line, "guard_runtime: {text}");
         self.closing_line(severity, &line, time, is_first);
+        self.closing_note = line;
     }
 
     /// Log first, then console.
