@@ -49,8 +49,14 @@ impl Collector {
                 self.on_stage(Event::GraceOver);
             }
             Stage::Killing if now >= since + GIVE_UP && (self.remains.living > 0 || self.has_writers()) => {
-                let Self { remains, output, .. } = self;
-                output.note(Severity::Error, format_args!("SIGKILL did not end all of it: {}", remains.describe()));
+                let Self { remains, output, state, .. } = self;
+                let (pid, others, left) = (remains.limits.pid.as_raw_nonzero(), remains.others(), remains.describe());
+                let text = if matches!(state, State::Running { .. }) {
+                    format_args!("SIGKILL did not end the run (pid {pid}); {others}")
+                } else {
+                    format_args!("SIGKILL did not end all of it: {left}")
+                };
+                output.note(Severity::Error, text);
                 self.on_stage(Event::CannotBeEnded(survivors));
             }
             stage @ (Stage::Terminating | Stage::Killing | Stage::Holding) => {
@@ -229,9 +235,13 @@ impl Collector {
             // It may have a descriptor of a stream of its own, and is not its own remains.
             helpers: &[pid],
         };
+        let start = monotonic();
         for _ in 0..MOST_SCANS {
             remains.found = remains.family.scan(&run, whom, without_room);
-            if remains.found.is_ok_and(|found| found.new == 0) || remains.found.is_err() {
+            // Or the standby would take us for stopped.
+            self.shared.journal.stir(monotonic());
+            let is_done = remains.found.is_ok_and(|found| found.new == 0) || remains.found.is_err();
+            if is_done || monotonic() > start + SCAN {
                 break;
             }
         }
