@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{COLLECTOR, TestEnv, are_gone, helper, kill, set_clock, strace, wait_for};
+use support::{COLLECTOR, TAKEN_OVER, TestEnv, are_gone, helper, kill, set_clock, strace, wait_for};
 
 /// A run with a shell's children. Each notes its pid in the directory, in a file of its name.
 struct Hung {
@@ -340,6 +340,25 @@ fn a_stopped_collector_does_not_keep_the_lock_for_good() {
     println!("free {:?} after the collector was stopped", stopped.elapsed());
     assert!(are_gone(&[collector]));
     hung.wait_for_line("nothing is left of the run; the lock is free");
+    assert_eq!(hung.env.log_text().matches(TAKEN_OVER).count(), 1, "{}", hung.env.log_text());
+}
+
+/// The same of one that is to see to the timeout.
+#[test]
+#[ignore = "waits ten seconds for the standby"]
+fn a_collector_stopped_before_the_timeout_is_replaced_once() {
+    let settings = [("TIMEOUT", "3000"), ("KILL_AFTER", "300")];
+    let mut runs: Vec<Hung> = (0..8).map(|_| hung("", "forever", &settings)).collect();
+    for hung in &mut runs {
+        hung.wait_for_line("run started");
+        kill(helper(hung.child.id(), COLLECTOR), libc::SIGSTOP);
+    }
+    for hung in &mut runs {
+        hung.wait();
+        let closing = hung.env.closing_line();
+        assert!(closing.contains("run timed out after 3s: ended by SIG"), "{closing}");
+        assert_eq!(hung.env.log_text().matches(TAKEN_OVER).count(), 1, "{}", hung.env.log_text());
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Remains {
     pub(crate) fn check_due(&self, journal: &Journal) -> Option<u64> {
         match journal.stage() {
             Stage::Idle if matches!(journal.state(), State::Running { .. }) => {
-                Some(self.started + self.limits.timeout? + STIR)
+                Some((self.started + self.limits.timeout?).max(journal.stirred()) + STIR)
             }
             Stage::Idle | Stage::Over => None,
             Stage::Terminating | Stage::Killing | Stage::Holding => Some(journal.stirred() + STIR),

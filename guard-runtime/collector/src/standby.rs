@@ -150,6 +150,8 @@ impl Collector {
     /// The collector has died; this standby is the collector now.
     #[must_use]
     pub(crate) fn take_over(&mut self, dead: Pid) -> Option<Role> {
+        // Or the next standby, which is there before anything else is done, would take this one for stopped too.
+        self.shared.journal.stir(monotonic());
         self.forget_the_unwritten();
         self.output.release_log();
         // First of all: this one may be killed too.
