@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use support::terminal::Terminal;
 use support::{
-    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, Tmpfs, helper, is_non_blocking, is_root, kill, logged,
-    state, strace, wait_for, wait_for_printed,
+    COLLECTOR, STANDBY, STANDBY_REPLACED, TAKEN_OVER, TestEnv, Tmpfs, before_exec, helper, is_non_blocking, is_root,
+    kill, logged, state, strace, wait_for, wait_for_printed,
 };
 
 /// `prog | head -1`: the reader goes away, and a bare program would die in `println!`.
@@ -42,6 +42,25 @@ fn console_of_another_user_stalled() {
     }
     let env = TestEnv::new();
     stalled(&env, env.subject_of_user(65_534, &["flood", "100000"]));
+}
+
+/// Nor does the file in which the rest waits, once it may not grow any more: the console misses something, and that is told.
+#[test]
+#[allow(unsafe_code, reason = "limits are system calls")]
+fn console_stalled_and_its_file_full() {
+    let env = TestEnv::new();
+    let (reader, console) = std::io::pipe().unwrap();
+    let mut command = env.subject(&["flood", "100000"]);
+    let limit = libc::rlimit { rlim_cur: 6_000_000, rlim_max: 6_000_000 };
+    // SAFETY: a limit of the child's.
+    let limited = move || assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
+    let mut child = before_exec(command.stdout(console.try_clone().unwrap()), limited).spawn().unwrap();
+    drop((command, console));
+    wait_for("the log to have it all", || logged(&env).len() == 100_000);
+    wait_for("the closing line", || env.log_text().contains("run finished in"));
+    assert!(env.log_text().contains("the console has no room (os error 27)"), "{}", env.log_text());
+    let shown = std::io::read_to_string(reader).unwrap();
+    assert!(child.wait().unwrap().code().is_some() && shown.len() > 6_000_000, "{}", shown.len());
 }
 
 fn stalled(env: &TestEnv, mut command: Command) {

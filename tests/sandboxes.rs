@@ -8,25 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use support::{TestEnv, before_exec, is_root, logged, text, wait_for, wait_for_printed};
-
-/// Has the kernel refuse system calls from here on (seccomp(2)).
-fn forbid(calls: &[libc::c_long], error: i32) {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-    let mut filter = [statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW); 20];
-    filter[0] = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
-    for (pair, call) in filter[1..].chunks_mut(2).zip(calls) {
-        pair[0] = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, *call as u32);
-        pair[0].jf = 1;
-        pair[1] = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | error as u32);
-    }
-    let program = libc::sock_fprog { len: 20, filter: filter.as_mut_ptr() };
-    // SAFETY: the filter lives until the kernel has copied it.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
-    }
-}
+use support::{TestEnv, before_exec, forbid, is_root, logged, text, wait_for, wait_for_printed};
 
 /// Nobody can be looked for without pidfds, but the run itself is our parent.
 #[test]

@@ -21,7 +21,7 @@ use write_mode::{PrivatePipe, WriteMode, is_stream_socket};
 use crate::buffer::Buffer;
 use crate::held_console::HeldConsole;
 use crate::refusal::file_type;
-use crate::stamp::monotonic;
+use crate::stamp::{monotonic, timespec};
 use crate::sys::{self, opened_anew};
 
 /// More than so many bytes wait in a file, or where there can be none, slow the run down.
@@ -37,6 +37,8 @@ const SHOWN_AT_ONCE: usize = 4 * 1024 * 1024;
 const PIECE: usize = 64 * 1024;
 /// A console that has taken nothing for so many microseconds has stalled.
 const STALLS_AFTER: u64 = 100_000;
+/// How long the console is waited for that has to take what is in the file first, where that takes no more; in microseconds.
+const LONGEST_SHOW: u64 = 5_000_000;
 /// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
 pub(crate) const CAPACITY: usize = 8 * 1024 * 1024;
 
@@ -57,6 +59,8 @@ pub(crate) struct Console {
     held: Option<HeldConsole>,
     /// How many.
     held_bytes: u64,
+    /// Why the file takes no more.
+    full: Option<Errno>,
     /// They wait for the verdict, not for the console.
     is_holding: bool,
     /// A file was made that the standby does not have.
@@ -107,6 +111,7 @@ impl Console {
             owed_since: 0,
             held: None,
             held_bytes: 0,
+            full: None,
             is_holding: false,
             is_new_file: false,
             trouble: None,
@@ -152,7 +157,8 @@ impl Console {
     pub(crate) fn is_backed_up(&self) -> bool {
         let moves = || monotonic() < self.moved + STALLS_AFTER;
         let waits = self.waiting.len() - self.taken;
-        self.descriptor.is_some() && (waits > IN_MEMORY || waits > SLOW_DOWN_MOVING && self.held_bytes == 0 && moves())
+        let slows = waits > SLOW_DOWN_MOVING && self.held_bytes == 0 || self.full.is_some();
+        self.descriptor.is_some() && (waits > IN_MEMORY || slows && moves())
     }
 
     /// The run has ended: it waits for what it printed, not for what others print from now on.
@@ -198,7 +204,10 @@ impl Console {
     pub(crate) fn close(&mut self) {
         self.descriptor = None;
         self.mode = WriteMode::Direct;
-        (self.held, self.held_bytes) = (None, 0);
+        if let Some(held) = self.held.take() {
+            held.discard();
+        }
+        (self.held_bytes, self.full) = (0, None);
         self.waiting.clear();
         self.taken = 0;
     }
@@ -230,13 +239,32 @@ impl Console {
             return Ok(());
         }
         // No room for it: what was held comes first.
+        if self.show_all_held()? {
+            return self.push_to_memory(rest);
+        }
+        // A console that stalls holds up neither log nor run.
+        self.leave_out(self.full.unwrap_or(Errno::FBIG));
+        Ok(())
+    }
+
+    /// Shows what is held while the console takes it, but not for long; says whether that was all.
+    fn show_all_held(&mut self) -> Result<bool, Errno> {
+        let (end, moment) = (monotonic() + LONGEST_SHOW, timespec(STALLS_AFTER));
+        let has_room = |console: &OwnedFd| poll(&mut [PollFd::new(console, PollFlags::OUT)], Some(&moment)) == Ok(1);
         while self.held_bytes > 0 && self.descriptor.is_some() {
             self.flush()?;
-            if self.held_bytes > 0 {
-                self.wait_for_room();
+            if self.held_bytes > 0 && (monotonic() > end || !self.stalled().is_none_or(has_room)) {
+                return Ok(false);
             }
         }
-        self.push_to_memory(rest)
+        Ok(true)
+    }
+
+    /// That there is no room is told once.
+    fn leave_out(&mut self, error: Errno) {
+        if !mem::replace(&mut self.is_short, true) {
+            self.shortage = Some(error);
+        }
     }
 
     /// How many bytes from the front went into the file. If not all of them do, nothing is held back any more.
@@ -251,6 +279,7 @@ impl Console {
         if count < bytes.len() {
             self.is_holding = false;
             self.trouble = Some(appended.err().unwrap_or(Errno::FBIG));
+            self.full = self.trouble.filter(|_| self.held_bytes > 0);
         }
         count
     }
@@ -281,7 +310,7 @@ impl Console {
                 return Ok(());
             }
             // Nothing is dropped: past all bounds we wait for the console after all.
-            self.wait_for_room();
+            let _ = self.stalled().map(|console| poll(&mut [PollFd::new(console, PollFlags::OUT)], None));
             self.flush()?;
             if self.descriptor.is_none() {
                 return Ok(());
@@ -316,6 +345,10 @@ impl Console {
         if self.held_bytes > 0 && self.waiting.is_empty() && result.is_ok() {
             result = self.show_held();
         }
+        if result.is_err() {
+            self.close();
+        }
+        self.full = self.full.filter(|_| self.held_bytes > 0);
         let taken = before.saturating_sub(self.behind());
         if taken > 0 {
             self.moved = monotonic();
@@ -346,12 +379,6 @@ impl Console {
         shown.map(|_| 0)
     }
 
-    fn wait_for_room(&self) {
-        if let Some(descriptor) = self.stalled() {
-            let _ = poll(&mut [PollFd::new(descriptor, PollFlags::OUT)], None);
-        }
-    }
-
     /// How many bytes the console took.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let Some(descriptor) = &self.descriptor else { return Ok(bytes.len()) };
@@ -359,9 +386,7 @@ impl Console {
         match result {
             // There may be room again at the next write: until then nothing waits, for the run must not.
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::NOBUFS | Errno::NOMEM)) => {
-                if !mem::replace(&mut self.is_short, true) {
-                    self.shortage = Some(error);
-                }
+                self.leave_out(error);
                 return Ok(bytes.len());
             }
             Err(_) => self.descriptor = None,

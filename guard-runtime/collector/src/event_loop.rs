@@ -352,10 +352,12 @@ impl Collector {
     /// Whoever reads what the run printed is to see its end, whatever a child of the run does with the other stream. (Records
     /// that a forked child logs after that are in the log alone.)
     fn close_idle_consoles(&mut self) {
-        for console in Stdio::ALL {
+        for console in Stdio::ALL.into_iter().filter(|console| !self.shared.journal.shown(*console)) {
             let feeds =
                 |stream: &Stream| stream.reader().is_some() && self.output.console_of(stream.console) == console;
-            if self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
+            // The standby has copies of a closed one.
+            let is_closed = self.output.console(console).is_none();
+            if is_closed || self.output.is_idle(console) && !self.streams.iter().flatten().any(feeds) {
                 self.output.close_console(console);
                 self.shared.journal.note_shown(console);
                 self.tell_standby_of_shown();

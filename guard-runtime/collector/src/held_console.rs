@@ -55,6 +55,11 @@ impl HeldConsole {
         &self.file
     }
 
+    /// Nobody is to have it any more. Other helpers have it open too, and their disk its room.
+    pub(crate) fn discard(self) {
+        let _ = ftruncate(&self.file, 0);
+    }
+
     /// Bytes that were held back and not shown yet.
     pub(crate) fn waiting(&self) -> u64 {
         let size = self.size();
