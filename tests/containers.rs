@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::{NO_STANDBY, TestEnv, before_exec, is_root, kill, log_line, text, wait_for};
+use support::{NO_STANDBY, TestEnv, before_exec, forbid, is_root, kill, log_line, text, wait_for};
 
 /// `unshare`, in whose new namespace of processes the rest of its arguments is PID 1. None where that is not allowed.
 fn unshare() -> Option<Command> {
@@ -71,6 +71,25 @@ fn a_run_that_is_pid_1_with_a_timeout_runs_its_command() {
         assert_eq!((ended.unwrap().code(), told.trim()), (Some(code), state), "{end}: {}", env.log_text());
         assert!(!env.is_locked(), "{end}");
     }
+}
+
+/// Its timeout would be worth nothing: the start fails, and what was begun of it is ended.
+#[test]
+fn a_run_that_is_pid_1_with_a_timeout_and_no_thread_is_refused() {
+    let Some(mut command) = unshare() else { return };
+    let env = TestEnv::new();
+    command.args([env!("CARGO_BIN_EXE_subject"), "guarded"]).env("SUBJECT_DIR", env.path("")).env("END", "well");
+    command.env("TIMEOUT", "60000").stdout(Stdio::null());
+    // The C library starts its threads so; helpers are forked otherwise.
+    let output = before_exec(&mut command, || forbid(&[libc::SYS_clone3], libc::EAGAIN)).output().unwrap();
+    assert_eq!(output.status.code(), Some(73), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("the run is PID 1, and its timeout needs a thread"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(env.closing_line().contains("run failed in "), "{}", env.log_text());
+    assert!(!env.is_locked());
 }
 
 /// tini(1) as PID 1: it ends with its child, and everybody else in there with it, the helpers too. What they could not write

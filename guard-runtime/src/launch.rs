@@ -141,11 +141,7 @@ pub(crate) fn launch(
     let first = first?;
     // The helpers' process group, which the first one founds.
     ends.iter().flat_map(StreamEnd::descriptions).for_each(|end| sys::set_readers(end, first));
-    let link = Link::new(ends, control, replies, first, no_terminal);
-    match end_reader.map(|request| link.end_on(request)).transpose() {
-        Ok(_) => Ok(link),
-        Err(error) => Err(io::Error::other(format!("the run is PID 1, and its timeout needs a thread: {error}"))),
-    }
+    Ok(Link::new(ends, control, replies, first, no_terminal, end_reader))
 }
 
 /// Of another namespace than the machine's own, whose first process does not end.

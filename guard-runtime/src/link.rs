@@ -154,6 +154,8 @@ pub(crate) struct Link {
     first_helper: Pid,
     /// Why a stream that leads to a terminal is a pipe.
     pub(crate) no_terminal: Option<std::io::Error>,
+    /// In a run that is PID 1: what the collector asks for its end through.
+    end_request: Option<OwnedFd>,
 }
 
 impl Link {
@@ -163,15 +165,19 @@ impl Link {
         replies: OwnedFd,
         first_helper: Pid,
         no_terminal: Option<std::io::Error>,
+        end_request: Option<OwnedFd>,
     ) -> Self {
         let (control, replies) = (Descriptor::not_for_children(control), Descriptor::new(replies));
-        Self { ends, control, replies, first_helper, no_terminal }
+        Self { ends, control, replies, first_helper, no_terminal, end_request }
     }
 
-    /// In a run that is PID 1.
-    pub(crate) fn end_on(&self, request: OwnedFd) -> std::io::Result<()> {
+    /// In a run that is PID 1 and has a timeout: has it ended where the collector asks for that.
+    pub(crate) fn end_on_request(&mut self) -> std::io::Result<()> {
+        let Some(request) = self.end_request.take() else { return Ok(()) };
         let copy = |descriptor: &Descriptor| rustix::io::fcntl_dupfd_cloexec(descriptor, 3);
-        pid_one::wait_for_request(request, copy(&self.control)?, copy(&self.replies)?)
+        let error = |error| std::io::Error::other(format!("the run is PID 1, and its timeout needs a thread: {error}"));
+        let wait = || pid_one::wait_for_request(request, copy(&self.control)?, copy(&self.replies)?);
+        wait().map_err(error)
     }
 
     /// The first of the helpers, which all are in its process group.

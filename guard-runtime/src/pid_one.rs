@@ -5,12 +5,14 @@
 //! the log has everything, and ends the process. With it all other processes of the namespace end, the helpers too.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use guard_collector::protocol::{END_OF_CLOSING_LINE, Reply, UNLOCKED};
 use guard_collector::{Blocked, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::descriptor::Descriptor;
 
 /// What a shell says of a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
@@ -24,20 +26,24 @@ const LONGEST_COMMAND: Timespec = Timespec { tv_sec: 40, tv_nsec: 0 };
 /// # Errors
 /// Where no thread can be had: such a run could not be ended.
 pub(crate) fn wait_for_request(request: OwnedFd, control: OwnedFd, replies: OwnedFd) -> io::Result<()> {
-    let null = File::options().write(true).open("/dev/null")?;
-    let (mut request, mut control, mut replies) = (File::from(request), File::from(control), File::from(replies));
+    let null = Descriptor::new(null()?.into());
+    let [request, replies] = [request, replies].map(Descriptor::new);
+    let control = Descriptor::not_for_children(control);
     let end = move || {
-        if !matches!(request.read(&mut [0]), Ok(1)) {
+        // Code that closes every descriptor that it does not know does not end this read.
+        if read(&request).is_none() {
             return;
         }
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
+        if null.is_ours() {
+            lead_streams_to(&null);
+        } else if let Ok(null) = self::null() {
+            lead_streams_to(null);
+        }
         // A closing line without text: how the run ended the collector knows.
         let (mut said, mut longest) = (END_OF_CLOSING_LINE, LONGEST_WAIT);
-        while control.write_all(&[said]).is_ok() {
-            let mut reply = [0];
+        while control.is_ours() && replies.is_ours() && rustix::io::write(&control, &[said]).is_ok() {
             let has_replied = poll(&mut [PollFd::new(&replies, PollFlags::IN)], Some(&longest)) == Ok(1);
-            if !has_replied || !matches!(replies.read(&mut reply), Ok(1)) || reply != [Reply::Stands as u8] {
+            if !has_replied || read(&replies) != Some(Reply::Stands as u8) {
                 break;
             }
             // A command is to be run, which dies with this process as all others do. The lock is free after that: the run lives.
@@ -48,4 +54,18 @@ pub(crate) fn wait_for_request(request: OwnedFd, control: OwnedFd, replies: Owne
     // Inherited by the thread: no handler of the user's runs in it.
     let _blocked = Blocked::all();
     std::thread::Builder::new().name("guard-pid-1".into()).stack_size(64 * 1024).spawn(end).map(drop)
+}
+
+fn null() -> io::Result<File> {
+    File::options().write(true).open("/dev/null")
+}
+
+fn lead_streams_to(null: impl AsFd) {
+    let _ = rustix::stdio::dup2_stdout(&null);
+    let _ = rustix::stdio::dup2_stderr(&null);
+}
+
+fn read(descriptor: &Descriptor) -> Option<u8> {
+    let mut byte = [0];
+    (rustix::io::read(descriptor, &mut byte) == Ok(1)).then_some(byte[0])
 }

@@ -228,9 +228,9 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
     if !active().go_on_to(Active::Starting) {
         return Err(StartError::Active);
     }
-    let link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
+    let mut link = launch(log, config.tee, config.console, nonce, &terms, plan).map_err(StartError::Capture)?;
     let (started, meter) = (Instant::now(), Meter::start());
-    if let Err(error) = begin(config, &lock, &link, nonce) {
+    if let Err(error) = begin(config, &lock, &mut link, nonce) {
         logger::close();
         let why = Outcome::Failed(Some(format!("its output cannot be captured: {error}")));
         link.finish(&closing_line(&Ending::Returned(why), started.elapsed(), meter), || {});
@@ -241,12 +241,13 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
 
 /// Opens the way for records and says that the run has started; then points the standard descriptors at the collector. What
 /// can be done meanwhile comes before the collector is ready, and the logger after that: it cannot be taken back.
-fn begin(config: &Config, lock: &Locks, link: &Link, nonce: Nonce) -> std::io::Result<()> {
+fn begin(config: &Config, lock: &Locks, link: &mut Link, nonce: Nonce) -> std::io::Result<()> {
     lock.local().tell_helpers(link.first_helper());
     let levels = Levels::new(config.level, config.console_level, std::env::var("RUST_LOG").ok().as_deref());
     let bad_directives = levels.bad_directives.join("`, `");
     let (writer, records_panics) = (link.record_writer()?, config.tee != Tee::Both);
     link.wait_until_ready()?;
+    link.end_on_request()?;
     let has_logger = logger::open(Channel { writer, nonce, levels, records_panics }, config.logger);
     let logger = match (has_logger, config.logger) {
         (true, _) => "",
