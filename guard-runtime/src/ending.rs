@@ -21,9 +21,17 @@ pub(crate) fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> 
     let usage = meter.usage();
     let cost = usage.map(|usage| format!(" {usage}")).unwrap_or_default();
     let took = format!("{:.3}s{cost}", elapsed.as_secs_f64());
+    let code = match ending {
+        Ending::Returned(Outcome::Code(code)) => Some(*code),
+        _ => None,
+    };
+    let code_text = code.map(|code| format!("exit code {code}")).unwrap_or_default();
     let (severity, state, front, reason) = match ending {
         Ending::Returned(Outcome::Finished) => {
             (Severity::Info, RunState::Succeeded, format!("run finished in {took}"), "")
+        }
+        Ending::Returned(Outcome::Code(_)) => {
+            (Severity::Error, RunState::Failed, format!("run failed in {took}: "), code_text.as_str())
         }
         Ending::Returned(Outcome::Failed(None)) => {
             (Severity::Error, RunState::Failed, format!("run failed in {took}"), "")
@@ -43,13 +51,8 @@ pub(crate) fn closing_line(ending: &Ending, elapsed: Duration, meter: Meter) -> 
     }
     let (reason, cut) = (&reason[..end], if end < reason.len() { "…" } else { "" });
     let text = format!("guard_runtime: {front}{reason}{cut}");
-    let exit_code = match ending {
-        Ending::Returned(Outcome::Failed(Some(why))) => {
-            why.strip_prefix("exit code ").and_then(|code| code.parse().ok())
-        }
-        _ => None,
-    };
     let detail = text.len() - reason.len() - cut.len();
+    let exit_code = code.map(i32::from);
     let told = Told { state, exit_code, elapsed: Seconds(elapsed.as_micros() as u64), usage, detail };
     let mut line = vec![severity as u8];
     line.extend(format!("{told}{text}").bytes().map(|byte| if byte == 0 { b'?' } else { byte }));

@@ -13,6 +13,8 @@ pub enum Outcome {
     Finished,
     /// `run failed in …`, with what is known of the reason.
     Failed(Option<String>),
+    /// `run failed in …: exit code N`, for a process that is about to exit with this code.
+    Code(u8),
 }
 
 /// Wraps a reference to the value; the expansion calls `(&&&&&Returned(&value)).guard_outcome()`.
@@ -115,7 +117,7 @@ fn of_code(code: ExitCode) -> Outcome {
     // It does not tell its number, but can be compared.
     match (0..=255).find(|&number| code == ExitCode::from(number)) {
         Some(0) => Outcome::Finished,
-        Some(number) => Outcome::Failed(Some(format!("exit code {number}"))),
+        Some(number) => Outcome::Code(number),
         None => Outcome::Failed(None),
     }
 }
@@ -140,8 +142,8 @@ mod tests {
         assert_eq!(outcome!(Err::<(), _>("disk on fire")), failed("\"disk on fire\""));
         assert_eq!(outcome!(Err::<(), NoDebug>(NoDebug)), Outcome::Failed(None));
         assert_eq!(outcome!(Ok::<(), NoDebug>(())), Outcome::Finished);
-        assert_eq!(outcome!(ExitCode::from(3)), failed("exit code 3"));
+        assert_eq!(outcome!(ExitCode::from(3)), Outcome::Code(3));
         assert_eq!(outcome!(ExitCode::SUCCESS), Outcome::Finished);
-        assert_eq!(outcome!(Ok::<ExitCode, String>(ExitCode::from(9))), failed("exit code 9"));
+        assert_eq!(outcome!(Ok::<ExitCode, String>(ExitCode::from(9))), Outcome::Code(9));
     }
 }

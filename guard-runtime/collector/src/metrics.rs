@@ -78,11 +78,16 @@ impl Metrics {
         }
     }
 
-    /// The same with what a status file knows, where there is one: that is the one to be believed.
+    /// The same with what a status file knows: that is the one to be believed, unless it knows of no success. It may be a new
+    /// one, for it was lost (in /run, at a boot) or is a later wish than the metrics.
     #[must_use]
     pub(crate) fn with_history(self, history: History) -> Self {
-        let last_success = history.last_success.map(|success| success.ended);
-        Self { last_success, failures_in_a_row: history.failures_in_a_row, ..self }
+        match history.last_success {
+            Some(success) => {
+                Self { last_success: Some(success.ended), failures_in_a_row: history.failures_in_a_row, ..self }
+            }
+            None => Self { failures_in_a_row: self.failures_in_a_row.max(history.failures_in_a_row), ..self },
+        }
     }
 
     /// Writes the text. `task` is the lock file's name without its ending.

@@ -190,6 +190,28 @@ fn metrics_alone_carry_their_own_history() {
     assert_eq!((missing.last_processor, missing.last_duration), (None, None));
 }
 
+/// As at each boot, where it is in /run: an alert on the last success must not fall silent.
+#[test]
+fn a_lost_status_file_costs_the_metrics_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for (run, state) in [(1, RunState::Succeeded), (2, RunState::Failed), (3, RunState::Failed), (4, RunState::Failed)]
+    {
+        let mut night = report(path, run);
+        start(&mut night);
+        end(&mut night, &ending(run, state));
+        assert_eq!(
+            (sample(path, "failures_in_a_row"), sample(path, "last_success_timestamp_seconds")),
+            (Some(run as f64 - 1.0), Some(1.5)),
+            "run {run}"
+        );
+        if run == 2 {
+            fs::remove_file(path.join("s.json")).unwrap();
+        }
+    }
+    assert_eq!(status(path)["failures_in_a_row"], 2);
+}
+
 #[test]
 fn a_start_and_an_end_cost_little() {
     let directory = tempfile::tempdir().unwrap();
