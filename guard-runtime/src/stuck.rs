@@ -61,6 +61,8 @@ pub(crate) fn tell(command: &str, paths: &Paths, contention: &Contention, why: &
             append_line(log, Severity::Warn, &failure);
         }
         Err(error) => {
+            // The next loser is to try again.
+            let _ = std::fs::remove_file(&marker);
             append_line(log, Severity::Warn, &format!("guard_runtime: on_end: the command cannot be started: {error}"));
         }
     }
@@ -106,10 +108,11 @@ fn run(mut shell: Command) -> std::io::Result<(Vec<u8>, Option<ExitStatus>)> {
     let mut reader = File::from(OwnedFd::from(reader));
     let (start, mut output) = (Instant::now(), Vec::new());
     loop {
-        let ended = child.try_wait()?;
+        // Where SIGCHLD is ignored the kernel reaps it, and nobody is told how it ended.
+        let ended = child.try_wait().unwrap_or_else(|_| Some(ExitStatus::default()));
         while poll(&mut [PollFd::new(&reader, PollFlags::IN)], Some(&LOOK)) == Ok(1) {
             let mut piece = [0; 4096];
-            let count = reader.read(&mut piece)?;
+            let count = reader.read(&mut piece).unwrap_or(0);
             if count == 0 {
                 break;
             }

@@ -195,7 +195,10 @@ impl Running {
     /// shell ended. What it has printed can still be read. Takes up to 2 s where something cannot die.
     pub(crate) fn kill(&mut self) -> Ended {
         for _ in 0..2_000 {
-            let _ = rustix::process::kill_process_group(self.shell, Signal::KILL);
+            // Once the shell is reaped its number may be another group's.
+            if self.ended.is_none() {
+                let _ = rustix::process::kill_process_group(self.shell, Signal::KILL);
+            }
             // Who loses its parent becomes our child, so that in the end all of them are.
             #[cfg(target_os = "linux")]
             system::for_each_child(|child| {

@@ -26,6 +26,8 @@ const SECOND_TRY: Duration = Duration::from_millis(100);
 /// Between two looks whether another thread has let go.
 const PAUSE: Duration = Duration::from_millis(1);
 const WATCHER_STACK: usize = 128 * 1024;
+/// The server's answer to the release is waited for no longer; without one the connection is cut, which releases too.
+const LONGEST_RELEASE: Duration = Duration::from_secs(10);
 
 /// The lock of this process' run was lost.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -227,7 +229,7 @@ impl Drop for ClusterLock {
         }
         self.returned();
         self.watch.state.store(RELEASED, Ordering::Release);
-        let deadline = Time::now() + self.watch.silence / 5;
+        let deadline = Time::now() + (self.watch.silence / 5).min(LONGEST_RELEASE);
         loop {
             // The watcher may be in the middle of a heartbeat that nobody answers.
             match self.watch.session.try_lock() {
