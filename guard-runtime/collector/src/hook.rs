@@ -195,8 +195,8 @@ impl Running {
     /// shell ended. What it has printed can still be read. Takes up to 2 s where something cannot die.
     pub(crate) fn kill(&mut self) -> Ended {
         for _ in 0..2_000 {
-            // Once the shell is reaped its number may be another group's.
-            if self.ended.is_none() {
+            // Once the shell is reaped its number may be another group's. (Elsewhere there is no other way to its children.)
+            if self.ended.is_none() || cfg!(not(target_os = "linux")) {
                 let _ = rustix::process::kill_process_group(self.shell, Signal::KILL);
             }
             // Who loses its parent becomes our child, so that in the end all of them are.

@@ -190,7 +190,7 @@ mod tests {
         let modified = || path.metadata().unwrap().modified().unwrap();
         let (winners_path, start) = (path.clone(), Instant::now());
         let winner = std::thread::spawn(move || PipelineLock::acquire(winners_path));
-        while modified() != SystemTime::UNIX_EPOCH && start.elapsed() < WAITED_FOR {}
+        while modified() != SystemTime::UNIX_EPOCH && start.elapsed() < 10 * WAITED_FOR {}
         let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!("it is held") };
         assert_eq!(contention.holder.map(|holder| holder.pid), Some(std::process::id()));
         assert_eq!(winner.join().unwrap().unwrap().predecessor().map(|lost| lost.pid), Some(7));
