@@ -45,16 +45,22 @@ fn console_of_another_user_stalled() {
 }
 
 /// Nor does the file in which the rest waits, once it may not grow any more: the console misses something, and that is told.
+/// Lines and records: each is a piece of its own.
 #[test]
 #[allow(unsafe_code, reason = "limits are system calls")]
 fn console_stalled_and_its_file_full() {
     let env = TestEnv::new();
     let (reader, console) = std::io::pipe().unwrap();
-    let mut command = env.subject(&["flood", "100000"]);
+    let mut command = env.subject(&["flood_and_record", "100000"]);
     let limit = libc::rlimit { rlim_cur: 6_000_000, rlim_max: 6_000_000 };
-    // SAFETY: a limit of the child's.
-    let limited = move || assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
-    let mut child = before_exec(command.stdout(console.try_clone().unwrap()), limited).spawn().unwrap();
+    // SAFETY: a limit of the child's, and root's right to raise it.
+    let limited = move || unsafe {
+        const CAP_SYS_RESOURCE: libc::c_ulong = 24;
+        libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+    };
+    command.stdout(console.try_clone().unwrap()).stderr(console.try_clone().unwrap());
+    let mut child = before_exec(&mut command, limited).spawn().unwrap();
     drop((command, console));
     wait_for("the log to have it all", || logged(&env).len() == 100_000);
     wait_for("the closing line", || env.log_text().contains("run finished in"));

@@ -16,8 +16,8 @@ use crate::descriptor::Descriptor;
 
 /// What a shell says of a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
-/// A console that takes nothing does not put the end off for longer.
-const LONGEST_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+/// The collector gives up a console that takes nothing for 10 s.
+const LONGEST_WAIT: Timespec = Timespec { tv_sec: 12, tv_nsec: 0 };
 /// The collector ends a command that takes 30 s.
 const LONGEST_COMMAND: Timespec = Timespec { tv_sec: 40, tv_nsec: 0 };
 

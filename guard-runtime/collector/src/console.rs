@@ -59,8 +59,9 @@ pub(crate) struct Console {
     held: Option<HeldConsole>,
     /// How many.
     held_bytes: u64,
-    /// Why the file takes no more.
+    /// Why the file takes no more, and how long at most the console is waited for therefore: once, not for each line.
     full: Option<Errno>,
+    waits_until: u64,
     /// They wait for the verdict, not for the console.
     is_holding: bool,
     /// A file was made that the standby does not have.
@@ -112,6 +113,7 @@ impl Console {
             held: None,
             held_bytes: 0,
             full: None,
+            waits_until: 0,
             is_holding: false,
             is_new_file: false,
             trouble: None,
@@ -204,9 +206,7 @@ impl Console {
     pub(crate) fn close(&mut self) {
         self.descriptor = None;
         self.mode = WriteMode::Direct;
-        if let Some(held) = self.held.take() {
-            held.discard();
-        }
+        let _ = self.held.take().map(HeldConsole::discard);
         (self.held_bytes, self.full) = (0, None);
         self.waiting.clear();
         self.taken = 0;
@@ -214,10 +214,7 @@ impl Console {
 
     /// Bytes that the console is yet to take.
     fn behind(&self) -> usize {
-        let inside = match &self.mode {
-            WriteMode::Spliced(pipe) => pipe.inside,
-            _ => 0,
-        };
+        let inside = if let WriteMode::Spliced(pipe) = &self.mode { pipe.inside } else { 0 };
         self.waiting.len() - self.taken + inside + self.held_bytes as usize
     }
 
@@ -249,11 +246,13 @@ impl Console {
 
     /// Shows what is held while the console takes it, but not for long; says whether that was all.
     fn show_all_held(&mut self) -> Result<bool, Errno> {
-        let (end, moment) = (monotonic() + LONGEST_SHOW, timespec(STALLS_AFTER));
-        let has_room = |console: &OwnedFd| poll(&mut [PollFd::new(console, PollFlags::OUT)], Some(&moment)) == Ok(1);
+        let has_room = |console: &OwnedFd| {
+            poll(&mut [PollFd::new(console, PollFlags::OUT)], Some(&timespec(STALLS_AFTER))) == Ok(1)
+        };
         while self.held_bytes > 0 && self.descriptor.is_some() {
             self.flush()?;
-            if self.held_bytes > 0 && (monotonic() > end || !self.stalled().is_none_or(has_room)) {
+            if self.held_bytes > 0 && (monotonic() > self.waits_until || !self.stalled().is_none_or(has_room)) {
+                self.waits_until = 0;
                 return Ok(false);
             }
         }
@@ -279,7 +278,9 @@ impl Console {
         if count < bytes.len() {
             self.is_holding = false;
             self.trouble = Some(appended.err().unwrap_or(Errno::FBIG));
-            self.full = self.trouble.filter(|_| self.held_bytes > 0);
+            if self.full.is_none() && self.held_bytes > 0 {
+                (self.full, self.waits_until) = (self.trouble, monotonic() + LONGEST_SHOW);
+            }
         }
         count
     }
@@ -374,6 +375,7 @@ impl Console {
             self.held_bytes = self.held_bytes.saturating_sub(*shown.as_ref().unwrap_or(&0));
             self.held = Some(held);
         } else {
+            held.discard();
             self.held_bytes = 0;
         }
         shown.map(|_| 0)

@@ -35,7 +35,9 @@ impl Collector {
 
     /// Takes the lock of a run that does not hold it any more, where it is not held by us.
     pub(crate) fn take_lock(&mut self) {
-        if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
+        // A run that is PID 1 has its lock until it is dead, and nobody outlives it.
+        let is_pid_one = self.run.as_ref().is_some_and(|run| run.end_request.is_some());
+        if is_pid_one || self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
             return;
         }
         let take = || HeldLock::try_take(self.remains.limits.lock);

@@ -71,8 +71,7 @@ impl Severity {
 pub enum Reply {
     /// It holds nothing but its own: no descriptor of the run's, its copy of the lock above all, and no memory.
     Ready = b'R',
-    /// Log and console have everything. A command is run before it ends, as soon as the run has closed the control pipe:
-    /// the lock is to be free by then.
+    /// Log and console have everything. A command is run before it ends, as soon as the run says that its lock is free.
     Stands = b'S',
     /// Log and console have everything, and it ends now.
     Done = b'D',

@@ -13,6 +13,17 @@ pub(crate) fn flood(lines: u64) {
     (0..lines).for_each(|number| writeln!(stdout, "{}", line(number)).unwrap());
 }
 
+#[locked_pipeline(lock = LOCK, log = LOG)]
+pub(crate) fn flood_and_record(lines: u64) {
+    for number in 0..lines {
+        println!("{}", line(number));
+    }
+    for number in 0..2000 {
+        println!("printed {number}");
+        log::info!("record {number}");
+    }
+}
+
 /// Long enough to be looked at.
 #[locked_pipeline(lock = LOCK, log = LOG)]
 pub(crate) fn slow_flood(lines: u64) {
