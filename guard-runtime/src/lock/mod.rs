@@ -163,10 +163,15 @@ impl PipelineLock {
     /// [`LockError::Held`] where another run holds it; [`LockError::Unusable`] for everything else: a directory that
     /// cannot be made, something in the file's place that is not a regular file, a file system without locks.
     pub fn acquire(path: impl AsRef<Path>) -> Result<Self, LockError> {
-        let (path, start) = (path.as_ref(), Instant::now());
+        Self::acquire_or_know(path.as_ref(), RECORD_AWAITED)
+    }
+
+    /// An unknown holder is looked for so long.
+    fn acquire_or_know(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        let start = Instant::now();
         loop {
             match Self::try_once(path) {
-                Err(LockError::Held(Contention { holder: None, .. })) if start.elapsed() < RECORD_AWAITED => {
+                Err(LockError::Held(Contention { holder: None, .. })) if start.elapsed() < patience => {
                     std::thread::sleep(BETWEEN_LOOKS);
                 }
                 result => return result,
@@ -221,7 +226,8 @@ impl PipelineLock {
         let mut announce = Some(announce);
         loop {
             // flock(2) itself could wait, but only for ever: a time limit for it takes a signal.
-            let result = if announce.is_some() { Self::acquire(path) } else { Self::try_once(path) };
+            let look = RECORD_AWAITED.min(patience);
+            let result = if announce.is_some() { Self::acquire_or_know(path, look) } else { Self::try_once(path) };
             match result {
                 Err(LockError::Held(contention)) => {
                     let left = patience.saturating_sub(start.elapsed());
