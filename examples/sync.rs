@@ -66,6 +66,11 @@ fn is_same(from: &Path, to: &Path) -> io::Result<bool> {
 fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     let mut new = to.as_os_str().to_owned();
     new.push(".new");
+    // One that was left by a run that was killed may have the mode of a file that cannot be written.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let bytes = fs::copy(from, &new)?;
     fs::rename(new, to)?;
     Ok(bytes)

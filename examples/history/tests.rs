@@ -44,6 +44,15 @@ fn each_end_has_its_words() {
     }
 }
 
+/// Where the helpers of a container are killed just after they have written the end.
+#[test]
+fn both_an_end_and_none_are_one_run() {
+    let killed = "03:00:09 [ERROR] guard_runtime: run ended without finishing after 9.000s: killed by SIGKILL";
+    let lost =
+        "03:30:00 [ERROR] guard_runtime: run of pid 7, started 2026-11-28T03:00:00.000000Z, ended without a trace";
+    assert_eq!(told(&[STARTED, killed, lost]), ["03:00:00 a Killed 9.0 killed by SIGKILL"]);
+}
+
 #[test]
 fn a_shared_log_has_runs_of_several_programs() {
     let lines = [
