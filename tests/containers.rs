@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::{NO_STANDBY, TestEnv, before_exec, forbid, is_root, kill, log_line, text, wait_for};
+use support::{NO_STANDBY, TestEnv, before_exec, is_root, kill, log_line, text, wait_for};
 
 /// `unshare`, in whose new namespace of processes the rest of its arguments is PID 1. None where that is not allowed.
 fn unshare() -> Option<Command> {
@@ -75,6 +75,24 @@ fn a_run_that_is_pid_1_with_a_timeout_runs_its_command() {
     }
 }
 
+/// Asked to end, it returns: children that take longer keep the lock while the command is run.
+#[test]
+#[cfg_attr(guard_portable, ignore = "nobody can be looked for")]
+fn the_lock_of_a_run_that_is_pid_1_is_kept_for_its_children() {
+    let Some(mut command) = unshare() else { return };
+    let env = TestEnv::new();
+    command.args([env!("CARGO_BIN_EXE_subject"), "guarded"]).env("SUBJECT_DIR", env.path(""));
+    command.envs([("TIMEOUT", "300"), ("KILL_AFTER", "60000"), ("END", "orderly")]);
+    command.env("SCRIPT", "trap '' TERM; (while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.01; done) &");
+    command.env("ON_END", "echo >$SUBJECT_DIR/told; while [ ! -e $SUBJECT_DIR/go ]; do sleep 0.01; done");
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the command", || env.path("told").exists());
+    wait_for("the lock to be taken again", || env.is_locked());
+    env.go();
+    assert!(child.wait().unwrap().success(), "{}", env.log_text());
+    assert!(env.log_text().contains("then the run finished in"), "{}", env.log_text());
+}
+
 /// Its timeout would be worth nothing: the start fails, and what was begun of it is ended.
 #[test]
 #[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
@@ -88,7 +106,7 @@ fn a_run_that_is_pid_1_with_a_timeout_and_no_thread_is_refused() {
     command.args([env!("CARGO_BIN_EXE_subject"), "guarded"]).env("SUBJECT_DIR", env.path("")).env("END", "well");
     command.env("TIMEOUT", "60000").stdout(Stdio::null());
     // The C library starts its threads so; helpers are forked otherwise.
-    let output = before_exec(&mut command, || forbid(&[libc::SYS_clone3], libc::EAGAIN)).output().unwrap();
+    let output = before_exec(&mut command, || support::forbid(&[libc::SYS_clone3], libc::EAGAIN)).output().unwrap();
     assert_eq!(output.status.code(), Some(73), "{}", text(&output.stderr));
     assert!(
         text(&output.stderr).contains("the run is PID 1, and its timeout needs a thread"),

@@ -101,16 +101,19 @@ impl History {
         {
             let started = started.strip_suffix(", ended without a trace")?;
             let why = "ended without a trace".to_owned();
+            let started: DateTime<Utc> = started.parse().ok()?;
+            // Helpers that were killed just after the closing line: then there is both.
+            let has_ended = |run: &Run| {
+                run.seconds.is_some() && run.pid == pid && (run.begun - started).abs() < TimeDelta::seconds(2)
+            };
+            if self.runs.iter().any(has_ended) {
+                return None;
+            }
             if let Some(place) = self.open.iter().position(|run| self.runs[*run].pid == pid) {
                 let run = &mut self.runs[self.open.remove(place)];
                 (run.how, run.why) = (How::Lost, why);
             } else {
-                let started: DateTime<Utc> = started.parse().ok()?;
-                // Helpers that were killed just after the closing line: then there is both.
-                let is_same = |run: &Run| run.pid == pid && (run.begun - started).abs() < TimeDelta::seconds(2);
-                if !self.runs.iter().any(is_same) {
-                    self.push(started, None, How::Lost, why, "", pid);
-                }
+                self.push(started, None, How::Lost, why, "", pid);
             }
         } else {
             let (how, seconds, why) = ending(&text)?;

@@ -35,9 +35,7 @@ impl Collector {
 
     /// Takes the lock of a run that does not hold it any more, where it is not held by us.
     pub(crate) fn take_lock(&mut self) {
-        // A run that is PID 1 has its lock until it is dead, and nobody outlives it.
-        let is_pid_one = self.run.as_ref().is_some_and(|run| run.end_request.is_some());
-        if is_pid_one || self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
+        if self.remains.lock.is_some() || !self.run_is_over() || self.remains_are_over() {
             return;
         }
         let take = || HeldLock::try_take(self.remains.limits.lock);
@@ -53,6 +51,8 @@ impl Collector {
                 // The standby that there is has no copy of the lock: it would be free for a moment when this one dies.
                 self.wants_new_standby = true;
             }
+            // A run that is PID 1, and is to be ended by its thread, has its own until the command has been run.
+            Err(Errno::WOULDBLOCK) if self.run.as_ref().is_some_and(|run| run.end_request.is_some()) => {}
             // The run may be about to release it, or a child of it be between its fork and its exec.
             Err(Errno::WOULDBLOCK) if since_boot() < self.shared.journal.died_after_boot() + SETTLED => {}
             Err(error) if self.shared.journal.tell_once(OnceLine::NoLock) => {

@@ -690,6 +690,9 @@ fn five_thousand_processes_take_milliseconds() {
                 libc::_exit(0);
             }
         }
+        if pid == -1 {
+            break;
+        }
         crowd.push(pid);
     }
     drop(file);
