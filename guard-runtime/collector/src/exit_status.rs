@@ -104,6 +104,20 @@ const REAPED_WITHIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// How the process behind `pidfd` ended, once poll(2) has said that it did. `pid` is its number as /proc shows it.
 /// Takes up to 100 ms where it is a zombie that we may not look at.
 pub(crate) fn of(pidfd: BorrowedFd<'_>, pid: Pid) -> Ended {
+    let ended = look(pidfd, pid);
+    if ended != Ended::Exited(0) {
+        return ended;
+    }
+    // A killed run must not pass for one that went well, and once in some 20,000 kills (Linux 6.18) one has, for a reason that
+    // was not found. So that is to be told twice, the second time of a process that was reaped, if it is.
+    wait_until_reaped(pidfd);
+    match look(pidfd, pid) {
+        Ended::Unknown => ended,
+        again => again,
+    }
+}
+
+fn look(pidfd: BorrowedFd<'_>, pid: Pid) -> Ended {
     match ask(pidfd) {
         Ok(Some(ended)) => return ended,
         Ok(None) => {}
@@ -113,9 +127,13 @@ pub(crate) fn of(pidfd: BorrowedFd<'_>, pid: Pid) -> Ended {
     if let Some(ended) = of_zombie(pidfd, pid) {
         return ended;
     }
-    // Hang-up alone, which poll(2) always tells, says that it was reaped (since Linux 6.12).
-    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::empty())], Some(&REAPED_WITHIN));
+    wait_until_reaped(pidfd);
     ask(pidfd).ok().flatten().unwrap_or(Ended::Unknown)
+}
+
+/// Hang-up alone, which poll(2) always tells, says that it was reaped (since Linux 6.12).
+fn wait_until_reaped(pidfd: BorrowedFd<'_>) {
+    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::empty())], Some(&REAPED_WITHIN));
 }
 
 /// `struct pidfd_info` of linux/pidfd.h in its first published size, 64 bytes, which every later kernel takes.
