@@ -87,8 +87,9 @@ fn a_waiting_run_takes_over() {
     wait_for("its words", || said().ends_with("; waiting up to 60s for it\n"));
     assert!(said().contains("is held by `guard run pid "), "{}", said());
     // Who wants the same on that machine learns what it waits for.
-    let third = two.run("end", &server.url());
+    let third = two.command("end", &server.url()).env("STUCK_AFTER", "1ms").output().unwrap();
     assert!(text(&third.stderr).contains("s ago, waiting for the cluster lock `run`"), "{}", text(&third.stderr));
+    assert_eq!(third.status.code(), Some(0), "whoever waits is not stuck");
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(settled(&mut waiting).success(), "{}", said());

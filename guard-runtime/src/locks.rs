@@ -102,7 +102,7 @@ fn acquire_local(config: &Config, path: &Path) -> Result<PipelineLock, StartErro
     };
     result.map_err(|error| match (error, config.stuck_after) {
         (LockError::Held(contention), Some(limit))
-            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit) =>
+            if contention.holder.as_ref().is_some_and(|holder| holder.age > limit && holder.waits_for.is_none()) =>
         {
             StartError::Stuck { contention, limit }
         }
