@@ -89,7 +89,7 @@ fn a_waiting_run_takes_over() {
     // Who wants the same on that machine learns what it waits for.
     let third = two.command("end", &server.url()).env("STUCK_AFTER", "1ms").output().unwrap();
     assert!(text(&third.stderr).contains("s ago, waiting for the cluster lock `run`"), "{}", text(&third.stderr));
-    assert_eq!(third.status.code(), Some(0), "whoever waits is not stuck");
+    assert_eq!(third.status.code(), Some(3), "whoever waits is not stuck");
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(settled(&mut waiting).success(), "{}", said());
