@@ -54,7 +54,7 @@ fn is_descendant(pid: u32, of: u32) -> bool {
 
 /// A thread of ours holds the control pipe open in such a run.
 #[test]
-#[cfg_attr(guard_portable, ignore = "nothing but Linux runs a job as PID 1")]
+#[cfg_attr(guard_portable, ignore = "one that hangs is not ended there; nothing but Linux runs a job as PID 1")]
 fn a_run_that_is_pid_1_with_a_timeout_runs_its_command() {
     for (end, code, state) in [("well", 0, "succeeded"), ("calls_exit", 3, "exited"), ("forever", 137, "timed_out")] {
         let Some(mut command) = unshare() else { return };

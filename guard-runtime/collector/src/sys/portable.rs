@@ -49,9 +49,9 @@ pub(crate) fn tell_group_of_resize(_: Pid) {}
 /// Without a descriptor of the process there is nobody to tell.
 pub(crate) fn tell_of_resize(_: &OwnedFd) {}
 
-/// Sends a signal to the run, and to its process group where it leads one.
+/// Sends a signal to the run, and to its process group where it leads one. Of 1 that would be every process there is (kill(2)).
 pub(crate) fn signal_run(_: Option<&OwnedFd>, run: Pid, signal: Signal) {
-    if getpgid(Some(run)) == Ok(run) {
+    if getpgid(Some(run)) == Ok(run) && run != Pid::INIT {
         let _ = kill_process_group(run, signal);
     } else {
         let _ = kill_process(run, signal);
