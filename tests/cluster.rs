@@ -5,8 +5,8 @@ mod support;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use support::cluster::Host;
 use support::postgres::{ENCODED, PASSWORD, Server, as_server, now, settled};
@@ -75,14 +75,20 @@ fn given_back_at_the_end() {
     assert!(!server.log().contains("unexpected EOF"), "{}", server.log());
 }
 
+/// A run that waits for what another host holds, and the file with what it says on standard error.
+fn start_to_wait(host: &Host, server: &Server, console: &str) -> (Child, PathBuf) {
+    let said = host.env.path("said");
+    let mut command = host.command("end", &server.url());
+    command.envs([("WAIT", "60s"), ("CONSOLE", console)]).stderr(fs::File::create(&said).unwrap());
+    (command.spawn().unwrap(), said)
+}
+
 #[test]
 fn a_waiting_run_takes_over() {
     let server = Server::new();
     let (one, two) = (Host::new(), Host::new());
     let mut holder = one.hold(&mut one.command("work", &server.url()));
-    let said = two.env.path("said");
-    let mut waiting = two.command("end", &server.url());
-    let mut waiting = waiting.env("WAIT", "60s").stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+    let (mut waiting, said) = start_to_wait(&two, &server, "always");
     let said = || fs::read_to_string(&said).unwrap();
     wait_for("its words", || said().ends_with("; waiting up to 60s for it\n"));
     assert!(said().contains("is held by `guard run pid "), "{}", said());
@@ -101,10 +107,7 @@ fn with_the_console_for_failures_alone_a_wait_is_silent() {
     let server = Server::new();
     let (one, two) = (Host::new(), Host::new());
     let mut holder = one.hold(&mut one.command("work", &server.url()));
-    let said = two.env.path("said");
-    let mut waiting = two.command("end", &server.url());
-    let quiet = waiting.envs([("WAIT", "60s"), ("CONSOLE", "on_failure")]);
-    let mut waiting = quiet.stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+    let (mut waiting, said) = start_to_wait(&two, &server, "on_failure");
     wait_for("it to wait", || {
         let third = two.run("end", &server.url());
         text(&third.stderr).contains("s ago, waiting for the cluster lock `run`")

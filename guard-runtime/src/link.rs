@@ -225,14 +225,9 @@ impl Link {
         }
         drop(ends);
         let _ = send(&control, closing_line);
-        let mut reply = next_reply(&replies);
+        let reply = next_reply(&replies);
         drop(unlock);
-        tell_unlocked(&control, reply);
-        drop(control);
-        // A standby that took over says it once more.
-        while reply == Some(Reply::Stands) {
-            reply = next_reply(&replies);
-        }
+        let reply = wait_for_command(control, &replies, reply);
         let mut helpers = [PollFd::new(&replies, PollFlags::IN)];
         if reply != Some(Reply::Lingers) {
             // The end of both helpers, which is not waited for without end: one may be stopped.
@@ -263,11 +258,7 @@ impl Link {
             reply = next_reply(&replies);
         }
         unlock();
-        tell_unlocked(&control, reply);
-        drop(control);
-        while is_connected && reply == Some(Reply::Stands) {
-            reply = next_reply(&replies);
-        }
+        wait_for_command(control, &replies, reply);
     }
 
     /// Leaves alone what the user's code has pointed elsewhere meanwhile.
@@ -296,11 +287,18 @@ impl<F: FnOnce()> Drop for RunOnDrop<F> {
     }
 }
 
-/// To the collector, where it waits for that to run a command.
-fn tell_unlocked(control: &Descriptor, reply: Option<Reply>) {
+/// The lock is free: says so where the collector waits for that to run a command, and waits for its end. Returns what it
+/// replies then.
+fn wait_for_command(control: Descriptor, replies: &Descriptor, mut reply: Option<Reply>) -> Option<Reply> {
     if reply == Some(Reply::Stands) {
-        let _ = send(control, &[UNLOCKED]);
+        let _ = send(&control, &[UNLOCKED]);
     }
+    drop(control);
+    // A standby that took over says it once more.
+    while reply == Some(Reply::Stands) {
+        reply = next_reply(replies);
+    }
+    reply
 }
 
 /// The collector's next; none where no helper is left.

@@ -1,5 +1,6 @@
 //! The locks of a run: this machine's, and the cluster's.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -88,13 +89,17 @@ impl Locks {
     }
 }
 
+fn announce_wait(config: &Config, contention: &impl Display, patience: impl Display) {
+    if config.tells_of_skips() {
+        let text = format!("{contention}; waiting up to {patience} for it\n");
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
 fn acquire_local(config: &Config, path: &Path) -> Result<PipelineLock, StartError> {
     let announce = |contention: &Contention| {
         let patience = config.wait.unwrap_or_default();
-        if config.tells_of_skips() {
-            let text = format!("{contention}; waiting up to {patience:?} for it\n");
-            let _ = std::io::stderr().write_all(text.as_bytes());
-        }
+        announce_wait(config, contention, format_args!("{patience:?}"));
     };
     let result = match config.wait {
         None => PipelineLock::acquire(path),
@@ -121,11 +126,8 @@ fn acquire_in_cluster(
     let mut waited_from = None;
     let announce = |contention: &ClusterContention| {
         waited_from = Some(local.tell_waiting(&format!("the cluster lock `{name}`")));
-        if config.tells_of_skips() {
-            let patience = patience.map(Time::left).unwrap_or_default();
-            let text = format!("{contention}; waiting up to {:.0}s for it\n", patience.as_secs_f64());
-            let _ = std::io::stderr().write_all(text.as_bytes());
-        }
+        let patience = patience.map(Time::left).unwrap_or_default();
+        announce_wait(config, contention, format_args!("{:.0}s", patience.as_secs_f64()));
     };
     let tell = |text: &str, ends_run| {
         if ends_run { logger::last_note(text) } else { logger::note(Severity::Error, text) }

@@ -2,24 +2,28 @@
 //!
 //! The kernel keeps from it every signal that it has no handler for and that is sent from inside its namespace, SIGKILL
 //! included. So a thread of ours waits for the collector's word: it takes the streams away from the other threads, waits until
-//! the log has everything, and ends the process. With it all other processes of the namespace end, the helpers too.
+//! the log has everything and the command has been run, and ends the process. With it all other processes of the namespace end, the helpers too.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use guard_collector::protocol::{END_OF_CLOSING_LINE, Reply, UNLOCKED};
-use guard_collector::{Blocked, sys};
+use guard_collector::{Blocked, COMMAND_TIMEOUT, CONSOLE_TIMEOUT, sys};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::descriptor::Descriptor;
 
 /// What a shell says of a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
-/// The collector gives up a console that takes nothing for 10 s.
-const LONGEST_WAIT: Timespec = Timespec { tv_sec: 12, tv_nsec: 0 };
-/// The collector ends a command that takes 30 s.
-const LONGEST_COMMAND: Timespec = Timespec { tv_sec: 40, tv_nsec: 0 };
+/// Longer than the collector waits for a console that takes nothing.
+const LONGEST_WAIT: Timespec = seconds_more(CONSOLE_TIMEOUT, 2);
+/// Longer than a command may take.
+const LONGEST_COMMAND: Timespec = seconds_more(COMMAND_TIMEOUT, 10);
+
+const fn seconds_more(micros: u64, seconds: i64) -> Timespec {
+    Timespec { tv_sec: (micros / 1_000_000) as i64 + seconds, tv_nsec: 0 }
+}
 
 /// Waits for a byte of `request` in a thread of its own, which ends where that ends.
 ///

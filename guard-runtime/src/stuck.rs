@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use guard_collector::protocol::Severity;
-use guard_collector::{Batch, LINE_CAPACITY, LogFile, Stamper, hook_lines, now};
+use guard_collector::{Batch, COMMAND_TIMEOUT, LINE_CAPACITY, LogFile, Stamper, hook_lines, now};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::config::Paths;
@@ -19,7 +19,7 @@ use crate::lock::Contention;
 use crate::log_open::append_line;
 
 /// As long as the command of a run has.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_micros(COMMAND_TIMEOUT);
 /// Between two looks whether it has ended.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// More of what it prints is not written.

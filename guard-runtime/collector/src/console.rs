@@ -30,14 +30,14 @@ const IN_MEMORY: usize = 2 * 1024 * 1024;
 /// here, the later each is seen.
 const SLOW_DOWN_MOVING: usize = 64 * 1024;
 /// The run's end is not put off longer for a console that takes nothing, in microseconds.
-const WAITED_FOR: u64 = 10_000_000;
+pub const WAITED_FOR: u64 = 10_000_000;
 /// So much of a file is shown before the streams are looked at again.
 const SHOWN_AT_ONCE: usize = 4 * 1024 * 1024;
 /// In pieces of so many bytes.
 const PIECE: usize = 64 * 1024;
 /// A console that has taken nothing for so many microseconds has stalled.
 const STALLS_AFTER: u64 = 100_000;
-/// How long the console is waited for that has to take what is in the file first, where that takes no more; in microseconds.
+/// How long a console that moves is waited for where the file takes no more: it has to take that first. Microseconds.
 const LONGEST_SHOW: u64 = 5_000_000;
 /// Room for that and for what the pipes of a dead run still hold, whose log is not to wait. Touched only when needed.
 pub(crate) const CAPACITY: usize = 8 * 1024 * 1024;
@@ -59,8 +59,9 @@ pub(crate) struct Console {
     held: Option<HeldConsole>,
     /// How many.
     held_bytes: u64,
-    /// Why the file takes no more, and how long at most the console is waited for therefore: once, not for each line.
+    /// Why the file takes no more.
     full: Option<Errno>,
+    /// Until when the console is waited for because of that: once, not for each line.
     waits_until: u64,
     /// They wait for the verdict, not for the console.
     is_holding: bool,
@@ -339,7 +340,7 @@ impl Console {
         let mut result = self.write(waiting.get(self.taken..).unwrap_or_default());
         self.waiting = waiting;
         self.taken += *result.as_ref().unwrap_or(&0);
-        if self.taken == self.waiting.len() || result.is_err() {
+        if self.taken == self.waiting.len() {
             self.waiting.clear();
             self.taken = 0;
         }
@@ -371,13 +372,8 @@ impl Console {
             Ok(written)
         });
         self.waiting = waiting;
-        if self.descriptor.is_some() {
-            self.held_bytes = self.held_bytes.saturating_sub(*shown.as_ref().unwrap_or(&0));
-            self.held = Some(held);
-        } else {
-            held.discard();
-            self.held_bytes = 0;
-        }
+        self.held_bytes = self.held_bytes.saturating_sub(*shown.as_ref().unwrap_or(&0));
+        self.held = Some(held);
         shown.map(|_| 0)
     }
 

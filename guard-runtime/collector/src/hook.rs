@@ -16,7 +16,7 @@ use crate::moment::{Moment, Seconds};
 use crate::sys;
 
 /// Microseconds that a hook has; then it is killed.
-pub(crate) const TIMEOUT: u64 = 30_000_000;
+pub const TIMEOUT: u64 = 30_000_000;
 
 /// `GUARD_DETAIL` is cut to so many bytes.
 const LONGEST_DETAIL: usize = 4096;

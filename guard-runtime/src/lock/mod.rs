@@ -41,9 +41,9 @@ use crate::fork;
 const ROUNDS: u32 = 100;
 /// Between two tries for a held lock.
 const POLL: Duration = Duration::from_millis(15);
-/// A holder has the lock before its record is written: it may have to wait for a processor in between, or for the helpers of
-/// the run before it, up to a second. The loser looks again for so long, so often, until it can say who won.
-const RECORD_AWAITED: Duration = Duration::from_millis(1500);
+/// A holder has the lock before its record is written: it may have to wait for the helpers of the run before it, and for a
+/// processor. The loser looks again for so long, so often, until it can say who won.
+const RECORD_AWAITED: Duration = predecessor::WAITED_FOR.saturating_add(Duration::from_millis(500));
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// An exclusive lock on a file, for those who want only the lock.

@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use super::holder::{RECORD_LIMIT, boot_id, pid_namespace};
 
 /// How long helpers that may live are waited for.
-const WAITED_FOR: Duration = Duration::from_secs(1);
+pub(super) const WAITED_FOR: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A run that ended without a trace: its helpers ended with it.
@@ -126,6 +126,8 @@ fn has_living(group: Pid) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::lock::holder::read_holder;
     use crate::lock::{LockError, PipelineLock};
@@ -136,6 +138,14 @@ mod tests {
             "pid=7\nrun_started=2026\nhost={host}\nboot={boot}\npid_namespace={}\nhelpers={helpers}\n{more}",
             pid_namespace()
         )
+    }
+
+    /// Whoever has the lock has seen that the recorded holder is dead, and waits for that one's helpers.
+    fn wait_until_disowned(path: &Path) {
+        let start = Instant::now();
+        while path.metadata().unwrap().modified().unwrap() != SystemTime::UNIX_EPOCH
+            && start.elapsed() < 10 * WAITED_FOR
+        {}
     }
 
     #[test]
@@ -175,8 +185,7 @@ mod tests {
         let (mut file, mut locked) = (open(), open());
         assert_eq!(read_holder(&mut file).map(|holder| holder.pid), Some(7), "it may live");
         let next = std::thread::spawn(move || without_a_trace(&mut locked));
-        let start = Instant::now();
-        while file.metadata().unwrap().modified().unwrap() != SystemTime::UNIX_EPOCH && start.elapsed() < WAITED_FOR {}
+        wait_until_disowned(&path);
         assert_eq!(read_holder(&mut file), None, "it is dead");
         assert_eq!(next.join().unwrap().map(|lost| lost.pid), Some(7));
     }
@@ -187,10 +196,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.lock");
         std::fs::write(&path, record("another", 4_194_303, "").replace("host=", "host=x")).unwrap();
-        let modified = || path.metadata().unwrap().modified().unwrap();
-        let (winners_path, start) = (path.clone(), Instant::now());
+        let winners_path = path.clone();
         let winner = std::thread::spawn(move || PipelineLock::acquire(winners_path));
-        while modified() != SystemTime::UNIX_EPOCH && start.elapsed() < 10 * WAITED_FOR {}
+        wait_until_disowned(&path);
         let Err(LockError::Held(contention)) = PipelineLock::acquire(&path) else { panic!("it is held") };
         assert_eq!(contention.holder.map(|holder| holder.pid), Some(std::process::id()));
         assert_eq!(winner.join().unwrap().unwrap().predecessor().map(|lost| lost.pid), Some(7));
