@@ -8,7 +8,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use support::{NO_STANDBY, TestEnv, before_exec, is_root, kill, log_line, text, wait_for};
+use support::{
+    COLLECTOR, NO_STANDBY, TestEnv, before_exec, helper, is_root, kill, log_line, strace_all, text, wait_for,
+};
 
 /// `unshare`, in whose new namespace of processes the rest of its arguments is PID 1. None where that is not allowed.
 fn unshare() -> Option<Command> {
@@ -74,6 +76,23 @@ fn a_run_that_is_pid_1_with_a_timeout_runs_its_command() {
         // Its own record, and nobody else's.
         assert!(!env.log_text().contains("has the lock"), "{}", env.log_text());
     }
+}
+
+/// As it starts, the command has copies of the collector's descriptors, the run's streams among them.
+#[test]
+#[ignore = "needs strace"]
+fn the_command_of_a_run_that_is_pid_1_is_not_killed_with_the_run() {
+    let Some(mut command) = unshare() else { return };
+    let env = TestEnv::new();
+    command.args([env!("CARGO_BIN_EXE_subject"), "guarded"]).env("SUBJECT_DIR", env.path("")).env("END", "forever");
+    command.envs([("TIMEOUT", "1500"), ("KILL_AFTER", "100"), ("ON_END", "echo >$SUBJECT_DIR/told")]);
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let collector = helper(inner(&child, "1"), COLLECTOR);
+    // The child's calls before it closes them, and the collector's between the fork and the next scan.
+    let mut strace = strace_all(collector, "chdir,dup3,pidfd_open:delay_enter=100000");
+    assert_eq!(child.wait().unwrap().code(), Some(137), "{}", env.log_text());
+    strace.wait().unwrap();
+    assert!(env.path("told").exists(), "{}", env.log_text());
 }
 
 /// Asked to end, it returns: children that take longer keep the lock while the command is run.

@@ -273,8 +273,17 @@ pub fn wait_for_printed(env: &TestEnv, least: u64) -> u64 {
 
 /// Has strace(1) tamper with the system calls of a process, from when this returns.
 pub fn strace(pid: u32, inject: &str) -> Child {
+    strace_with(&[], pid, inject)
+}
+
+/// With what it forks.
+pub fn strace_all(pid: u32, inject: &str) -> Child {
+    strace_with(&["-f"], pid, inject)
+}
+
+fn strace_with(options: &[&str], pid: u32, inject: &str) -> Child {
     let mut command = Command::new("strace");
-    command.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), "-p", &pid.to_string()]);
+    command.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), "-p", &pid.to_string()]).args(options);
     let child = command.stdin(Stdio::null()).spawn().expect("strace");
     let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     wait_for("strace", || !status().contains("TracerPid:\t0\n"));

@@ -271,7 +271,6 @@ fn become_shell(hook: &Hook<'_>, environment: &[*const c_char], null: RawFd, out
     }
     // Under systemd all that is left gets SIGTERM once the run has ended; it is to tell of it first.
     system::set_disposition(libc::SIGTERM, Disposition::Ignored);
-    system::unblock_signals();
     if rustix::process::chdir(hook.directory).is_err() {
         let _ = rustix::process::chdir(c"/");
     }
@@ -279,6 +278,8 @@ fn become_shell(hook: &Hook<'_>, environment: &[*const c_char], null: RawFd, out
         system::duplicate(from, to);
     }
     system::close_from(3);
+    // Not before: who has the run's streams open and takes signals passes for a process of the run, and is killed with those.
+    system::unblock_signals();
     let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), hook.command.as_ptr(), ptr::null()];
     let error = system::execute(c"/bin/sh", &arguments, environment);
     let mut room = [0; 64];
