@@ -239,6 +239,59 @@ fn a_lost_lock_ends_the_family() {
     wait_for("the local lock", is_free);
 }
 
+/// It cannot say that it has lost the lock: the helpers end its processes before the server frees it, those that ignore SIGTERM
+/// and daemons too.
+#[test]
+fn the_family_of_a_stopped_run_is_ended() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.hold(&mut host.command("children", &server.url()));
+    let read = |name: &str| fs::read_to_string(host.env.path(name)).unwrap_or_default();
+    let pids = || format!("{} {}", read("children"), read("daemon"));
+    let pids = || pids().split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
+    wait_for("its children", || pids().len() == 4);
+    let begun = now();
+    assert!(kill(holder.id(), libc::SIGSTOP));
+    assert_eq!(settled(&mut holder).signal(), Some(libc::SIGKILL), "{}", host.log());
+    wait_for("their end", || support::are_gone(&pids()));
+    let lasted = now() - begun;
+    wait_for("the closing line", || host.log().contains("guard_runtime: run ended"));
+    let log = host.log();
+    println!("all gone after {lasted:.3} s\n{log}");
+    assert!((4.8..8.0).contains(&lasted), "before the server frees the lock: {lasted}");
+    let words = [
+        "[ERROR] guard_runtime: the cluster lock is lost: ",
+        "the run has lost its cluster lock: SIGTERM, and SIGKILL 2s later",
+    ];
+    assert!(words.iter().all(|words| log.matches(words).count() == 1), "{log}");
+}
+
+/// Nobody keeps the time of its lock any more.
+#[test]
+fn another_program_in_its_place_is_not_ended() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut holder = host.hold(host.command("exec", &server.url()).env("CLUSTER_TIMEOUT", "3s"));
+    assert!(settled(&mut holder).success(), "{}", host.log());
+    wait_for("the closing line", || host.log().contains("guard_runtime: run ended"));
+    assert!(!host.log().contains("is lost"), "{}", host.log());
+}
+
+/// Known by the clock: no thread of the run need have noticed.
+#[test]
+fn lost_at_the_first_look_after_a_stop() {
+    let server = Server::new();
+    let host = Host::new();
+    let mut command = host.command("gap", &server.url());
+    let mut holder = host.hold(command.env("ON_LOCK_LOST", "tell").env("CLUSTER_TIMEOUT", "3s"));
+    assert!(kill(holder.id(), libc::SIGSTOP));
+    let begun = now();
+    wait_for("the connection to be silent for too long", || now() - begun > 2.5);
+    assert!(kill(holder.id(), libc::SIGCONT));
+    assert!(settled(&mut holder).success(), "{}", host.log());
+    assert!(host.log().contains("] lost at the first look: true\n"), "{}", host.log());
+}
+
 /// Wherever it is in its start, helpers that have a copy of the connection for a moment included.
 #[test]
 fn killed_while_it_starts() {

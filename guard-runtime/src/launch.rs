@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use guard_collector::protocol::{CLOSING_CAPACITY, Nonce};
@@ -31,6 +32,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) kill_after: Duration,
     /// The same where the run has lost its cluster lock.
     pub(crate) loss_grace: Duration,
+    /// See [`Limits::kill_at`].
+    pub(crate) kill_at: Option<&'static AtomicU64>,
     pub(crate) survivors: Survivors,
     /// Absolute.
     pub(crate) lock: &'a CStr,
@@ -51,6 +54,7 @@ impl Terms<'_> {
             timeout: self.timeout.map(micros),
             kill_after: micros(self.kill_after),
             loss_grace: micros(self.loss_grace),
+            kill_at: self.kill_at,
             survivors: self.survivors,
             streams,
             lock: CStr::from_bytes_with_nul(copy(self.lock.to_bytes_with_nul())).unwrap_or_default(),

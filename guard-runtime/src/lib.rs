@@ -141,7 +141,9 @@ pub use guard_collector::Survivors;
 #[doc = include_str!("attribute.md")]
 pub use guard_macros::locked_pipeline;
 #[cfg(all(unix, feature = "postgres"))]
-pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost, lock_lost};
+pub use lock::cluster::{ClusterContention, ClusterHolder, OnLockLost};
+#[cfg(all(unix, feature = "postgres"))]
+pub use lock::lost::lock_lost;
 #[cfg(unix)]
 pub use lock::{Contention, Holder, Left, LockError, PipelineLock, UnusableLock};
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 #[cfg(feature = "postgres")]
@@ -57,6 +58,17 @@ impl Locks {
             return cluster.grace();
         }
         Duration::ZERO
+    }
+
+    /// When the kernel ends a run that cannot end itself though its cluster lock is lost: microseconds since the boot, in memory
+    /// that the helpers share; 0 where it is not set.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_self, reason = "a local lock is never lost"))]
+    pub(crate) fn kill_at(&self) -> Option<&'static AtomicU64> {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            return cluster.kill_at();
+        }
+        None
     }
 
     /// The machine's.

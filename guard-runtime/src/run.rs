@@ -221,6 +221,7 @@ fn start_run(config: &Config, paths: &Paths) -> Result<Run, StartError> {
         timeout: config.timeout,
         kill_after: config.kill_after.unwrap_or(Config::KILL_AFTER),
         loss_grace: lock.loss_grace(),
+        kill_at: lock.kill_at(),
         survivors: config.survivors,
         lock: &lock_name,
         record: lock.local().common_record().as_bytes(),

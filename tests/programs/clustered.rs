@@ -96,6 +96,14 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().flush();
             std::thread::sleep(Duration::from_millis(300));
         }
+        // Asks once, after it stood still.
+        "gap" => {
+            let (mut before, mut after) = (now(), now());
+            while after - before < 1_000_000_000 {
+                (before, after) = (after, now());
+            }
+            println!("lost at the first look: {}", lock_lost());
+        }
         // Leaves processes behind that live longer than the run.
         "children" => {
             // Which ignores SIGTERM.
@@ -113,6 +121,11 @@ fn main() -> ExitCode {
             });
             std::fs::write(format!("{directory}/children"), format!("{executed} {forked} {daemon}")).unwrap();
             work(times);
+        }
+        // Becomes another program, which knows nothing of the lock.
+        "exec" => {
+            use std::os::unix::process::CommandExt;
+            panic!("{}", Command::new("sleep").arg("4").exec());
         }
         // Closes every descriptor that it does not know, and opens a file where the connection was.
         "closefrom" => {

@@ -273,6 +273,7 @@ impl Collector {
             let tells = self.run.as_ref().is_some_and(|run| run.process.is_some() && !run.is_dying());
             if tells {
                 self.on(Event::ControlLost);
+                self.remains.forget_loss();
                 self.keep_lock_of_living_run();
             } else {
                 self.on_death();

@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 use core::fmt::Display;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::Timespec;
 use rustix::process::Pid;
@@ -12,7 +13,7 @@ use crate::journal::Journal;
 use crate::moment::Span;
 use crate::remains_text::{Description, Others};
 use crate::stage::{Stage, Survivors};
-use crate::stamp::monotonic;
+use crate::stamp::{monotonic, since_boot};
 use crate::state::State;
 
 /// Between looks at what lives, and at what was started meanwhile. Microseconds, as all times here.
@@ -36,6 +37,9 @@ pub struct Limits {
     pub kill_after: u64,
     /// The same where the run has lost its cluster lock.
     pub loss_grace: u64,
+    /// When the kernel ends a run that has lost that lock and cannot end itself: microseconds since the boot, 0 where that is
+    /// not set. In memory that the run writes.
+    pub kill_at: Option<&'static AtomicU64>,
     /// What becomes of the processes that a dead run leaves.
     pub survivors: Survivors,
     /// The captured streams.
@@ -71,7 +75,11 @@ impl Remains {
     /// When something is to be done though nothing happens.
     pub(crate) fn next_look(&self, journal: &Journal, state: State) -> Option<u64> {
         match journal.stage() {
-            Stage::Idle if matches!(state, State::Running { .. }) => Some(self.started + self.limits.timeout?),
+            Stage::Idle if matches!(state, State::Running { .. }) => {
+                let timeout = self.limits.timeout.map(|timeout| self.started + timeout);
+                let loss = self.loss_due().map(|due| monotonic() + due.saturating_sub(since_boot()));
+                timeout.into_iter().chain(loss).min()
+            }
             Stage::Idle | Stage::Over => None,
             Stage::Killing => Some(monotonic() + LOOK_AFTER_KILL),
             Stage::Terminating => Some((monotonic() + LOOK).min(journal.stage_since() + self.grace(journal))),
@@ -82,6 +90,20 @@ impl Remains {
     /// From SIGTERM to SIGKILL.
     pub(crate) fn grace(&self, journal: &Journal) -> u64 {
         if journal.lock_lost() { self.limits.loss_grace } else { self.limits.kill_after }
+    }
+
+    /// When the cluster lock is lost though the run has not said so, as it does where it can: at the beginning of what is left
+    /// to it and to its processes. Microseconds since the boot.
+    pub(crate) fn loss_due(&self) -> Option<u64> {
+        let kill_at = self.limits.kill_at?.load(Ordering::Acquire);
+        (kill_at != 0).then(|| kill_at.saturating_sub(self.limits.loss_grace / 4 * 3))
+    }
+
+    /// The run's program has been replaced (exec(2)), or has closed what leads to us: nobody keeps that time.
+    pub(crate) fn forget_loss(&self) {
+        if let Some(kill_at) = self.limits.kill_at {
+            kill_at.store(0, Ordering::Release);
+        }
     }
 
     /// In a standby: when a collector that has not stirred by then is stopped.

@@ -13,7 +13,7 @@ use crate::protocol::Severity;
 use crate::readiness;
 use crate::remains::DYING;
 use crate::stage::{Event, Stage};
-use crate::stamp::monotonic;
+use crate::stamp::{monotonic, since_boot};
 use crate::state::{End, State};
 use crate::stdio::Stdio;
 use crate::stream::Stream;
@@ -31,6 +31,7 @@ const MOST_SCANS: usize = 10;
 impl Collector {
     /// What is due. Called whenever the loop has waited.
     pub(crate) fn look_after_remains(&mut self) {
+        self.look_for_lost_lock();
         let (now, since) = (monotonic(), self.shared.journal.stage_since());
         if now >= self.remains.next_sign && !self.run_is_over() {
             self.give_sign_of_life(now);
@@ -74,8 +75,21 @@ impl Collector {
         self.on_stage(Event::LockLost);
     }
 
+    /// A run that is stopped cannot say so, nor one that the kernel's timer has ended as the machine woke up.
+    fn look_for_lost_lock(&mut self) {
+        let Some(due) = self.remains.loss_due().filter(|_| !self.shared.journal.lock_lost()) else { return };
+        let died = self.shared.journal.died_after_boot();
+        if due <= if died == 0 { since_boot() } else { died } {
+            let text = "the cluster lock is lost: this process or the machine stood still for longer than the connection may be \
+                        silent; another run may hold it; the run is ended (on_lock_lost = \"stop\")";
+            self.output.note(Severity::Error, format_args!("{text}"));
+            self.end_family();
+        }
+    }
+
     /// The run has ended, and its process is dead where `died`: whoever has its streams open is left of it.
     pub(crate) fn look_at_death(&mut self) {
+        self.look_for_lost_lock();
         let (stage, survivors) = (self.shared.journal.stage(), self.remains.limits.survivors);
         let is_untold =
             self.state == State::Draining(End::Died) || self.state.is_dead() && self.shared.told().is_none();
@@ -212,7 +226,8 @@ impl Collector {
 
     /// To the run, while it lives, and to its family.
     fn signal(&mut self, signal: Signal) {
-        // A run that has lost its cluster lock has sent itself SIGTERM: to many programs a second one means more than the first.
+        // A run that has lost its cluster lock has sent itself SIGTERM, or is about to: to many programs a second one means more
+        // than the first.
         let has_had_it = signal != Signal::KILL && self.shared.journal.lock_lost();
         if let Some(run) = self.run.as_ref().filter(|_| matches!(self.state, State::Running { .. }) && !has_had_it) {
             sys::signal_run(run.process.as_ref(), self.remains.limits.pid, signal);

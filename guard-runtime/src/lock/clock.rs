@@ -29,6 +29,10 @@ impl Time {
     pub(crate) fn since_boot(self) -> Duration {
         self.0
     }
+
+    pub(crate) fn micros(self) -> u64 {
+        u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Add<Duration> for Time {

@@ -5,7 +5,7 @@
 //! of the time that `open` was told.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use guard_collector::Blocked;
 use super::clock::Time;
 use super::end_process::{kill, terminate};
 use super::kill_timer::KillTimer;
+use super::lost::{self, lock_lost};
 pub(crate) use super::postgres::Session;
 use super::postgres::{cut, stirs_until};
 use crate::descriptor::Descriptor;
@@ -28,18 +29,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 const WATCHER_STACK: usize = 128 * 1024;
 /// The server's answer to the release is waited for no longer; without one the connection is cut, which releases too.
 const LONGEST_RELEASE: Duration = Duration::from_secs(10);
-
-/// The lock of this process' run was lost.
-static LOST: AtomicBool = AtomicBool::new(false);
-
-/// Whether the run's cluster lock was lost: another run may hold it by now. False where there is no run, or none with
-/// such a lock.
-///
-/// With `on_lock_lost = "tell"` this becomes true at most 2/3 of `cluster_timeout` after the last answered question was sent.
-/// Work that was begun before the check may still be running when it does.
-pub fn lock_lost() -> bool {
-    LOST.load(Ordering::Acquire)
-}
 
 /// What becomes of a run whose cluster lock is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,7 +156,7 @@ impl ClusterLock {
         announce: impl FnOnce(&ClusterContention),
         tell: fn(&str, bool),
     ) -> Result<Self, ClusterError> {
-        LOST.store(false, Ordering::Release);
+        lost::forget();
         let Wanted { connection, name, silence, on_lost, .. } = *wanted;
         let unusable = |what| ClusterError::Unusable(format!("cannot take the cluster lock `{name}`: {what}"));
         let timer = (on_lost == OnLockLost::Stop).then(KillTimer::new).transpose().map_err(unusable)?;
@@ -177,7 +166,7 @@ impl ClusterLock {
         let (session, name) = (Mutex::new(session), name.to_owned());
         let watch = Watch { session, socket, timer, state: AtomicU8::new(GUARDED), silence, on_lost, name, tell };
         let mut lock = Self { watch: Arc::new(watch), watcher: None, place, pid: std::process::id() };
-        lock.watch.keep_until(sent + silence);
+        lock.watch.extend(sent);
         // The new thread takes the mask over: no handler of the user's ever runs there.
         let blocked = Blocked::all();
         let watch = lock.watch.clone();
@@ -192,6 +181,11 @@ impl ClusterLock {
     /// From SIGTERM to SIGKILL once it is lost.
     pub(crate) fn grace(&self) -> Duration {
         self.watch.grace()
+    }
+
+    /// When the kernel ends a run that cannot end itself, as the helpers see it.
+    pub(crate) fn kill_at(&self) -> Option<&'static AtomicU64> {
+        self.watch.timer.as_ref().and_then(KillTimer::told)
     }
 
     /// For the log: the lock's name and where it is.
@@ -241,7 +235,7 @@ impl Drop for ClusterLock {
         while self.watcher.as_ref().is_some_and(|watcher| !watcher.is_finished()) && !deadline.left().is_zero() {
             std::thread::sleep(PAUSE);
         }
-        LOST.store(false, Ordering::Release);
+        lost::forget();
     }
 }
 
@@ -289,6 +283,17 @@ impl Watch {
         self.state.load(Ordering::Acquire) == state
     }
 
+    /// When a lock that was good then counts as lost.
+    fn limit(&self, good: Time) -> Time {
+        good + self.silence * 2 / 3
+    }
+
+    /// The server was there then.
+    fn extend(&self, good: Time) {
+        lost::is_lost_from(self.limit(good));
+        self.keep_until(good + self.silence);
+    }
+
     fn keep_until(&self, then: Time) {
         if let Some(timer) = &self.timer {
             timer.set(then);
@@ -311,7 +316,7 @@ impl Watch {
                 _ if self.is(RELEASED) => return,
                 Ok(sent) => {
                     good = sent;
-                    self.keep_until(good + self.silence);
+                    self.extend(good);
                 }
                 Err(reason) => return self.lose(&reason, good),
             }
@@ -337,16 +342,20 @@ impl Watch {
         if self.is(RELEASED) {
             return Ok(good);
         }
-        let (sent, limit) = (Time::now(), good + self.silence * 2 / 3);
+        let (sent, limit) = (Time::now(), self.limit(good));
+        if !limit.left().is_zero() {
+            session.heartbeat(limit)?;
+        }
+        // Once `lock_lost` has said so the lock stays lost.
         if limit.left().is_zero() {
             return Err("this process or the machine stood still for longer than the connection may be silent".into());
         }
-        session.heartbeat(limit).map(|()| sent)
+        Ok(sent)
     }
 
     /// The session stays: its end would free the lock at once, and the run still acts.
     fn lose(&self, reason: &str, good: Time) {
-        LOST.store(true, Ordering::Release);
+        lost::is_lost();
         let name = &self.name;
         let consequence = match (self.on_lost, self.is(GUARDED)) {
             (OnLockLost::Stop, true) => "the run is ended (on_lock_lost = \"stop\")",

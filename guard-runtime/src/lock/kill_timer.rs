@@ -1,15 +1,20 @@
 //! A timer of the kernel's that ends this process: it fires though every thread is stopped or starved.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::clock::Time;
 use super::end_process::KILLED;
+use crate::region::Region;
 
 /// Ends the process when its time comes, unless it is set anew before. Gone with the process, with exec(2), and in a
 /// forked child.
 pub(super) struct KillTimer {
     id: libc::timer_t,
     signal: i32,
+    /// When, for the helpers: in memory that they share. Microseconds since the boot, 0 where it is not set.
+    told: &'static AtomicU64,
+    _memory: Region,
 }
 
 // SAFETY: a timer's number means the same to every thread.
@@ -26,6 +31,9 @@ impl KillTimer {
     /// # Errors
     /// Where the kernel has no timer left, or no signal for it.
     pub(super) fn new() -> Result<Self, String> {
+        let memory = Region::shared(4096);
+        let mut memory = memory.map_err(|error| format!("no memory can be shared with the helpers: {error}"))?;
+        let told = memory.place(AtomicU64::new(0));
         // A first process takes no SIGKILL from inside its namespace, nor any signal that has no handler
         // (pid_namespaces(7)).
         let signal = if std::process::id() == 1 { handled_signal()? } else { libc::SIGKILL };
@@ -39,12 +47,19 @@ impl KillTimer {
             let error = std::io::Error::last_os_error();
             return Err(format!("the kernel gives no timer (timer_create): {error}"));
         }
-        Ok(Self { id, signal })
+        Ok(Self { id, signal, told, _memory: memory })
     }
 
     /// Ends the process then; what was set before counts no more.
     pub(super) fn set(&self, then: Time) {
         self.set_to(then.since_boot());
+        self.told.store(then.micros(), Ordering::Release);
+    }
+
+    /// When it is to end the process, as the helpers see it. Gone with this value, but in them.
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere there is no such time")]
+    pub(super) fn told(&self) -> Option<&'static AtomicU64> {
+        Some(self.told)
     }
 
     /// Has the calling thread take the signal, though every other thread may block it. SIGKILL needs nobody.
@@ -60,6 +75,7 @@ impl KillTimer {
 
     pub(super) fn unset(&self) {
         self.set_to(Duration::ZERO);
+        self.told.store(0, Ordering::Release);
     }
 
     fn set_to(&self, then: Duration) {

@@ -11,6 +11,8 @@ mod holder;
 #[cfg_attr(any(not(target_os = "linux"), guard_portable), path = "kill_timer_portable.rs")]
 mod kill_timer;
 #[cfg(feature = "postgres")]
+pub(crate) mod lost;
+#[cfg(feature = "postgres")]
 mod postgres;
 
 mod predecessor;
