@@ -173,43 +173,46 @@ fn severity(level: log::Level) -> Severity {
 
 type Simplelog = Box<WriteLogger<Gather>>;
 
+/// Room for a header (NULs), then the text.
+#[allow(clippy::box_collection, reason = "a pointer, see below")]
+type Frame = Box<Vec<u8>>;
+
 thread_local! {
     /// This thread has the lock of `CHANNEL`, or waits for it.
     static SENDS: Cell<bool> = const { Cell::new(false) };
+    // One word each: exit(3) in a signal handler has the destructors of these run wherever the handler interrupts, and of a
+    // half-written value they would free what is no memory.
     static SIMPLELOG: Cell<Option<Simplelog>> = const { Cell::new(None) };
-    /// The frame that is being put together: room for a header (NULs), then the text.
-    static FRAME: Cell<String> = const { Cell::new(String::new()) };
+    /// The frame that is being put together.
+    static FRAME: Cell<Option<Frame>> = const { Cell::new(None) };
 }
 
 /// The record as simplelog formats it, behind room for a header. The user's `Display` runs in here, and no lock of ours
 /// is held but that of this thread's own simplelog.
-fn formatted(record: &Record<'_>) -> Vec<u8> {
-    const ROOM: &str = match std::str::from_utf8(&[0; HEADER]) {
-        Ok(room) => room,
-        Err(_) => unreachable!(),
-    };
-    let by_simplelog = || -> Result<String, AccessError> {
+#[allow(clippy::unnecessary_box_returns, reason = "it goes back to its place")]
+fn formatted(record: &Record<'_>) -> Frame {
+    let by_simplelog = || -> Result<Frame, AccessError> {
         // Taken, not borrowed: a `Display` that logs finds none and makes its own; one that panics spoils nobody's.
         let simplelog = SIMPLELOG.try_with(Cell::take)?.unwrap_or_else(new_simplelog);
-        let mut frame = FRAME.try_with(Cell::take)?;
+        let mut frame = FRAME.try_with(Cell::take)?.unwrap_or_default();
         frame.clear();
-        frame.push_str(ROOM);
-        FRAME.try_with(|slot| slot.set(frame))?;
+        frame.extend_from_slice(&[0; HEADER]);
+        FRAME.try_with(|slot| slot.set(Some(frame)))?;
         simplelog.log(record);
         SIMPLELOG.try_with(|slot| slot.set(Some(simplelog)))?;
-        FRAME.try_with(Cell::take)
+        Ok(FRAME.try_with(Cell::take)?.unwrap_or_default())
     };
-    let frame = by_simplelog().unwrap_or_else(|_| {
+    by_simplelog().unwrap_or_else(|_| {
         // The thread is ending and has no such places any more: as simplelog would have it.
-        format!("{ROOM}{}: {}", record.target(), record.args())
-    });
-    frame.into_bytes()
+        let mut frame = Frame::new(vec![0; HEADER]);
+        let _ = write!(frame, "{}: {}", record.target(), record.args());
+        frame
+    })
 }
 
 /// Keeps a sent frame's memory for the next one.
-fn recycle(mut frame: Vec<u8>) {
-    frame.clear();
-    let _ = FRAME.try_with(|slot| slot.set(String::from_utf8(frame).unwrap_or_default()));
+fn recycle(frame: Frame) {
+    let _ = FRAME.try_with(|slot| slot.set(Some(frame)));
 }
 
 fn new_simplelog() -> Simplelog {
@@ -236,10 +239,10 @@ impl Write for Gather {
     /// All of a piece at once. While it is formatted the frame is out of its place, so that a record which the user's
     /// `Display` logs meanwhile has a frame of its own.
     fn write_fmt(&mut self, arguments: std::fmt::Arguments<'_>) -> std::io::Result<()> {
-        let mut frame = FRAME.try_with(Cell::take).map_err(std::io::Error::other)?;
-        let result = std::fmt::Write::write_fmt(&mut frame, arguments);
-        FRAME.try_with(|slot| slot.set(frame)).map_err(std::io::Error::other)?;
-        result.map_err(std::io::Error::other)
+        let mut frame = FRAME.try_with(Cell::take).map_err(std::io::Error::other)?.unwrap_or_default();
+        let result = frame.write_fmt(arguments);
+        FRAME.try_with(|slot| slot.set(Some(frame))).map_err(std::io::Error::other)?;
+        result
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

@@ -80,7 +80,7 @@ impl Collector {
         let Some(due) = self.remains.loss_due().filter(|_| !self.shared.journal.lock_lost()) else { return };
         let died = self.shared.journal.died_after_boot();
         if due <= if died == 0 { since_boot() } else { died } {
-            let text = "the cluster lock is lost: this process or the machine stood still for longer than the connection may be \
+            let text = "the cluster lock is lost: the run or the machine stood still for longer than the connection may be \
                         silent; another run may hold it; the run is ended (on_lock_lost = \"stop\")";
             self.output.note(Severity::Error, format_args!("{text}"));
             self.end_family();
