@@ -216,20 +216,29 @@ fn no_child_keeps_it() {
     assert_eq!(alive, 2, "the daemon's parent has ended, the others live");
 }
 
+/// A holder, and its processes: a child that ignores SIGTERM, a forked one, a daemon and its parent.
+fn hold_with_family(host: &Host, server: &Server) -> (Child, Vec<u32>) {
+    let holder = host.hold(&mut host.command("children", &server.url()));
+    let read = |name: &str| fs::read_to_string(host.env.path(name)).unwrap_or_default();
+    let mut family = Vec::new();
+    wait_for("its children", || {
+        let all = format!("{} {}", read("children"), read("daemon"));
+        family = all.split(' ').filter_map(|pid| pid.parse().ok()).collect();
+        family.len() == 4
+    });
+    (holder, family)
+}
+
 /// The run's processes have as long as the run itself, those that ignore SIGTERM and daemons too.
 #[test]
 fn a_lost_lock_ends_the_family() {
     let server = Server::new();
     let host = Host::new();
-    let mut holder = host.hold(&mut host.command("children", &server.url()));
-    let read = |name: &str| fs::read_to_string(host.env.path(name)).unwrap_or_default();
-    let all = || format!("{} {}", read("children"), read("daemon"));
-    let pids = || all().split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
-    wait_for("its children", || pids().len() == 4);
+    let (mut holder, family) = hold_with_family(&host, &server);
     let begun = now();
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     assert_eq!(settled(&mut holder).signal(), Some(libc::SIGTERM), "{}", host.log());
-    wait_for("their end", || support::are_gone(&pids()));
+    wait_for("their end", || support::are_gone(&family));
     let lasted = now() - begun;
     println!("all gone after {lasted:.3} s\n{}", host.log());
     assert!((1.9..4.0).contains(&lasted), "two seconds from SIGTERM to SIGKILL: {lasted}");
@@ -245,15 +254,11 @@ fn a_lost_lock_ends_the_family() {
 fn the_family_of_a_stopped_run_is_ended() {
     let server = Server::new();
     let host = Host::new();
-    let mut holder = host.hold(&mut host.command("children", &server.url()));
-    let read = |name: &str| fs::read_to_string(host.env.path(name)).unwrap_or_default();
-    let pids = || format!("{} {}", read("children"), read("daemon"));
-    let pids = || pids().split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>();
-    wait_for("its children", || pids().len() == 4);
+    let (mut holder, family) = hold_with_family(&host, &server);
     let begun = now();
     assert!(kill(holder.id(), libc::SIGSTOP));
     assert_eq!(settled(&mut holder).signal(), Some(libc::SIGKILL), "{}", host.log());
-    wait_for("their end", || support::are_gone(&pids()));
+    wait_for("their end", || support::are_gone(&family));
     let lasted = now() - begun;
     wait_for("the closing line", || host.log().contains("guard_runtime: run ended"));
     let log = host.log();

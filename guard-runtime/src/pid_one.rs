@@ -2,7 +2,8 @@
 //!
 //! The kernel keeps from it every signal that it has no handler for and that is sent from inside its namespace, SIGKILL
 //! included. So a thread of ours waits for the collector's word: it takes the streams away from the other threads, waits until
-//! the log has everything and the command has been run, and ends the process. With it all other processes of the namespace end, the helpers too.
+//! the log has everything and the command has been run, and ends the process. With it all other processes of the namespace
+//! end, the helpers too.
 
 use std::fs::File;
 use std::io;

@@ -79,10 +79,13 @@ impl Collector {
     fn look_for_lost_lock(&mut self) {
         let Some(due) = self.remains.loss_due().filter(|_| !self.shared.journal.lock_lost()) else { return };
         let died = self.shared.journal.died_after_boot();
-        if due <= if died == 0 { since_boot() } else { died } {
-            let text = "the cluster lock is lost: the run or the machine stood still for longer than the connection may be \
-                        silent; another run may hold it; the run is ended (on_lock_lost = \"stop\")";
-            self.output.note(Severity::Error, format_args!("{text}"));
+        let seen = if died == 0 { since_boot() } else { died };
+        if seen >= due {
+            let text = format_args!(
+                "the cluster lock is lost: the run or the machine stood still for longer than the connection may be silent; \
+                 another run may hold it; the run is ended (on_lock_lost = \"stop\")"
+            );
+            self.output.note(Severity::Error, text);
             self.end_family();
         }
     }

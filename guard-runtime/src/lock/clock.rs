@@ -25,11 +25,6 @@ impl Time {
         self.0.saturating_sub(Self::now().0)
     }
 
-    #[cfg(all(target_os = "linux", not(guard_portable)))]
-    pub(crate) fn since_boot(self) -> Duration {
-        self.0
-    }
-
     pub(crate) fn micros(self) -> u64 {
         u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
     }

@@ -290,7 +290,7 @@ impl Watch {
 
     /// The server was there then.
     fn extend(&self, good: Time) {
-        lost::is_lost_from(self.limit(good));
+        lost::note_due(self.limit(good));
         self.keep_until(good + self.silence);
     }
 
@@ -355,7 +355,7 @@ impl Watch {
 
     /// The session stays: its end would free the lock at once, and the run still acts.
     fn lose(&self, reason: &str, good: Time) {
-        lost::is_lost();
+        lost::note();
         let name = &self.name;
         let consequence = match (self.on_lost, self.is(GUARDED)) {
             (OnLockLost::Stop, true) => "the run is ended (on_lock_lost = \"stop\")",

@@ -1,7 +1,6 @@
 //! A timer of the kernel's that ends this process: it fires though every thread is stopped or starved.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::clock::Time;
 use super::end_process::KILLED;
@@ -52,8 +51,7 @@ impl KillTimer {
 
     /// Ends the process then; what was set before counts no more.
     pub(super) fn set(&self, then: Time) {
-        self.set_to(then.since_boot());
-        self.told.store(then.micros(), Ordering::Release);
+        self.set_to(then.micros());
     }
 
     /// When it is to end the process, as the helpers see it. Gone with this value, but in them.
@@ -74,17 +72,17 @@ impl KillTimer {
     }
 
     pub(super) fn unset(&self) {
-        self.set_to(Duration::ZERO);
-        self.told.store(0, Ordering::Release);
+        self.set_to(0);
     }
 
-    fn set_to(&self, then: Duration) {
+    fn set_to(&self, micros: u64) {
         // SAFETY: all zeroes is a time, which switches the timer off.
         let mut value: libc::itimerspec = unsafe { std::mem::zeroed() };
-        value.it_value.tv_sec = then.as_secs() as libc::time_t;
-        value.it_value.tv_nsec = then.subsec_nanos().into();
+        value.it_value.tv_sec = (micros / 1_000_000) as libc::time_t;
+        value.it_value.tv_nsec = (micros % 1_000_000 * 1_000) as _;
         // SAFETY: the timer is this value's, the time is read.
         unsafe { libc::timer_settime(self.id, libc::TIMER_ABSTIME, &raw const value, std::ptr::null_mut()) };
+        self.told.store(micros, Ordering::Release);
     }
 }
 

@@ -28,12 +28,12 @@ pub(super) fn forget() {
 }
 
 /// This process has one, which counts as lost from then on unless this is said again.
-pub(super) fn is_lost_from(time: Time) {
+pub(super) fn note_due(time: Time) {
     HOLDER.store(std::process::id(), Ordering::Relaxed);
     FROM.store(time.micros(), Ordering::Release);
 }
 
 /// The watcher has noticed.
-pub(super) fn is_lost() {
+pub(super) fn note() {
     FROM.store(ALREADY, Ordering::Release);
 }
