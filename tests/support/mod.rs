@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod terminal;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -283,10 +284,13 @@ pub fn strace_all(pid: u32, inject: &str) -> Child {
 
 fn strace_with(options: &[&str], pid: u32, inject: &str) -> Child {
     let mut command = Command::new("strace");
-    command.args(["-qq", "-o", "/dev/null", "-e", &format!("inject={inject}"), "-p", &pid.to_string()]).args(options);
-    let child = command.stdin(Stdio::null()).spawn().expect("strace");
-    let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    wait_for("strace", || !status().contains("TracerPid:\t0\n"));
+    command.args(["-o", "/dev/null", "-e", &format!("inject={inject}"), "-p", &pid.to_string()]).args(options);
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace");
+    // Its own word for it: /proc names the tracer a moment before its PTRACE_INTERRUPT, without which the process goes on
+    // to the end of a call that it sleeps in and makes others untouched.
+    let mut word = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut word).unwrap();
+    assert!(word.contains(" attached"), "strace: {word}");
     child
 }
 
