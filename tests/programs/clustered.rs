@@ -137,8 +137,12 @@ fn main() -> ExitCode {
             work_holding(times, &files);
         }
         "threads" => {
-            let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
-            println!("threads {threads}");
+            // One that is joined is counted a moment longer: it wakes its joiner before it is gone.
+            let threads = (0..50).map(|_| {
+                std::thread::sleep(Duration::from_millis(2));
+                std::fs::read_dir("/proc/self/task").unwrap().count()
+            });
+            println!("threads {}", threads.min().unwrap());
         }
         other => panic!("no mode {other}"),
     }
