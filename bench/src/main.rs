@@ -4,27 +4,30 @@
 //!
 //! `cargo run --release -p bench [ROUNDS]` prints tables and writes `bench/figures.svg`. Peers that are not on PATH are left
 //! out (Debian: apache2-utils, daemontools, runit, s6). `bench memory` measures what a run costs a process that holds much
-//! memory. With a first argument that names a job, this program is that job.
+//! memory; `bench against ROUNDS PROGRAM…` what the guard costs beside the bench programs of other commits. With a first argument
+//! that names a job, this program is that job.
 
+mod against;
 mod job;
 mod loggers;
 mod measure;
 mod memory;
 mod peers;
 mod plot;
-
-use std::io::Write;
+mod report;
 
 use measure::{Samples, command, cost, place};
 use peers::{Peer, Table};
-use plot::{Bar, Group};
+use plot::Group;
+use report::{PER_LINE, report};
 
 fn main() {
     let argument = std::env::args().nth(1);
     if argument.as_deref().is_some_and(job::run) {
         return;
     }
-    if memory::run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if memory::run(&arguments) || against::run(&arguments) {
         return;
     }
     if let Some("latency") = argument.as_deref() {
@@ -50,61 +53,19 @@ fn is_on_path(program: &str) -> bool {
             .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()))
 }
 
-/// `COUNT` lines of 90 bytes in a file.
-fn write_input(place: &std::path::Path, lines: u64) {
-    let file = std::fs::File::create(place.join("input")).expect("the input");
-    let mut file = std::io::BufWriter::new(file);
-    for number in 0..lines {
-        writeln!(file, "{number:08} {}", "x".repeat(80)).expect("the input");
-    }
-}
-
-const PER_LINE: &str = ": ns each (and ns of all processors)";
-
 fn compare(table: &Table, rounds: usize) -> Group {
     let peers: Vec<&Peer> = table.peers.iter().filter(|peer| is_on_path(peer.needs)).collect();
     let mut times = vec![(Samples::default(), Samples::default()); peers.len()];
-    let inputs = place();
-    if let Some((_, lines)) = table.environment.iter().find(|(name, _)| *name == "INPUT") {
-        write_input(inputs.path(), lines.parse().expect("a number"));
-    }
+    let (program, inputs) = (measure::this_program(), measure::inputs(table));
     for _ in 0..rounds {
         for (peer, (time, processor)) in peers.iter().zip(&mut times) {
-            let place = place();
-            // Only some jobs have one.
-            let _ = std::fs::hard_link(inputs.path().join("input"), place.path().join("input"));
-            let mut command = command(place.path(), &["sh", "-c", peer.command]);
-            let cost = cost(command.envs(table.environment.iter().copied()));
-            time.push(cost.time.as_nanos() as u64 / table.count);
-            processor.push(cost.processor.as_nanos() as u64 / table.count);
+            let cost = measure::cost_each(&program, table, peer, &inputs);
+            time.push(cost.0);
+            processor.push(cost.1);
         }
     }
     let rows = peers.iter().map(|peer| peer.name).zip(&times);
     report(&format!("{}{PER_LINE}", table.title), "ns", rows)
-}
-
-/// Prints a table, the guard's row first, and returns it as bars.
-fn report<'a>(
-    title: &str,
-    unit: &'static str,
-    rows: impl Iterator<Item = (&'a str, &'a (Samples, Samples))> + Clone,
-) -> Group {
-    println!("\n{title}");
-    let (_, ours) = rows.clone().next().expect("the guard's row");
-    let mut bars = Vec::new();
-    for (name, (time, processor)) in rows {
-        let (median, (least, most)) = (time.median(), time.range());
-        let ratio = |ours: &Samples, theirs: &Samples| ours.median() as f64 / theirs.median().max(1) as f64;
-        println!(
-            "  {name:<24} {median:>7} {unit} ({least}..{most})  guard: {:.2}x   processor {:>6}  guard: {:.2}x",
-            ratio(&ours.0, time),
-            processor.median(),
-            ratio(&ours.1, processor)
-        );
-        bars.push(Bar { name: name.to_owned(), value: median as f64 });
-    }
-    let title = title.trim_end_matches(PER_LINE).to_owned();
-    Group { title, unit, bars }
 }
 
 fn starts(rounds: usize) -> Group {
@@ -130,10 +91,9 @@ fn survival() {
 
 fn latency() {
     println!("\nfrom println! to the byte on the console: us");
-    let loads = [("idle", None), ("load", Some("100")), ("full speed", Some("0"))];
-    for (name, load) in loads {
+    for (name, load) in measure::LOADS {
         for (whose, job) in [("guard", "ticks-guarded"), ("bare", "ticks")] {
-            let samples = measure::latency(job, load);
+            let samples = measure::latency(&measure::this_program(), job, load);
             let (median, high, most) = (samples.median(), samples.at(99), samples.range().1);
             println!("  {:<24} median {median:>5}, 99 of 100 under {high:>5}, most {most}", format!("{whose}, {name}"));
         }

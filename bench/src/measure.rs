@@ -1,14 +1,15 @@
 //! Runs things and measures them: time, processor time, memory, latency, what survives a kill.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::job::monotonic;
+use crate::peers::{Peer, Table};
 
 /// What a command cost, of all its processes together.
 #[derive(Clone, Copy)]
@@ -61,13 +62,21 @@ pub(crate) fn place() -> TempDir {
     place
 }
 
+pub(crate) fn this_program() -> PathBuf {
+    std::env::current_exe().expect("this program")
+}
+
 /// A command in that directory, its output on /dev/null.
 pub(crate) fn command(place: &Path, words: &[&str]) -> Command {
-    let program = std::env::current_exe().expect("this program");
-    let word = |word: &str| if word == "$BENCH" { program.clone() } else { std::path::PathBuf::from(word) };
+    command_of(&this_program(), place, words)
+}
+
+/// The same with another build of this program as `$BENCH`.
+pub(crate) fn command_of(program: &Path, place: &Path, words: &[&str]) -> Command {
+    let word = |word: &str| if word == "$BENCH" { program.to_owned() } else { PathBuf::from(word) };
     let mut command = Command::new(word(words[0]));
     command.args(words[1..].iter().map(|text| word(text))).current_dir(place).stdin(Stdio::null());
-    command.env("BENCH", &program).env("DISCARD", program.with_file_name("discard")).env("BENCH_DIR", place);
+    command.env("BENCH", program).env("DISCARD", this_program().with_file_name("discard")).env("BENCH_DIR", place);
     command.env("ORIGINAL", Path::new(env!("CARGO_MANIFEST_DIR")).join("original.py"));
     command.stdout(File::create("/dev/null").expect("/dev/null"));
     command
@@ -92,10 +101,34 @@ pub(crate) fn cost(command: &mut Command) -> Cost {
     Cost { time, processor: seconds(usage.ru_utime) + seconds(usage.ru_stime) }
 }
 
-/// From `println!` to the byte on the console, in microseconds.
-pub(crate) fn latency(job: &str, load: Option<&str>) -> Samples {
+/// What a table's jobs read: few have anything.
+pub(crate) fn inputs(table: &Table) -> TempDir {
     let place = place();
-    let mut command = command(place.path(), &["$BENCH", job]);
+    if let Some((_, lines)) = table.environment.iter().find(|(name, _)| *name == "INPUT") {
+        let mut file = BufWriter::new(File::create(place.path().join("input")).expect("the input"));
+        for number in 0..lines.parse::<u64>().expect("a number") {
+            writeln!(file, "{number:08} {}", "x".repeat(80)).expect("the input");
+        }
+    }
+    place
+}
+
+/// What one of a table's peers costs, with that build of this program: time and processor time, nanoseconds each.
+pub(crate) fn cost_each(program: &Path, table: &Table, peer: &Peer, inputs: &TempDir) -> (u64, u64) {
+    let place = place();
+    let _ = std::fs::hard_link(inputs.path().join("input"), place.path().join("input"));
+    let mut command = command_of(program, place.path(), &["sh", "-c", peer.command]);
+    let cost = cost(command.envs(table.environment.iter().copied()));
+    (cost.time.as_nanos() as u64 / table.count, cost.processor.as_nanos() as u64 / table.count)
+}
+
+/// The loads beside which latency is measured: what the jobs have as `LOAD`.
+pub(crate) const LOADS: [(&str, Option<&str>); 3] = [("idle", None), ("load", Some("100")), ("full speed", Some("0"))];
+
+/// From `println!` to the byte on the console, in microseconds.
+pub(crate) fn latency(program: &Path, job: &str, load: Option<&str>) -> Samples {
+    let place = place();
+    let mut command = command_of(program, place.path(), &["$BENCH", job]);
     let mut child = command.envs(load.map(|pause| ("LOAD", pause))).stdout(Stdio::piped()).spawn().expect("it starts");
     let mut console = child.stdout.take().expect("its output");
     let (mut samples, mut text, mut buffer) = (Vec::new(), Vec::new(), vec![0; 1 << 16]);
