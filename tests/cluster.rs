@@ -35,6 +35,7 @@ fn one_of_two_hosts() {
     assert!(other.run("end", &format!("{}#other", server.url())).status.success());
     holder.kill().unwrap();
     holder.wait().unwrap();
+    wait_for("no session to be left", || server.holders().is_empty());
     let next = two.run("end", &server.url());
     assert!(next.status.success(), "{}", text(&next.stderr));
 }
@@ -142,6 +143,7 @@ fn the_session_is_ended() {
         ("immediate", "SQLSTATE 57P01"),
         ("backend", "the server closed the connection"),
     ] {
+        wait_for("no session to be left", || server.holders().is_empty());
         let host = Host::new();
         let mut holder = host.hold(&mut host.command("work", &server.url()));
         let backend = server.holders().split(' ').next().unwrap().parse::<u32>().unwrap();
@@ -161,7 +163,9 @@ fn the_session_is_ended() {
         assert!(log.contains(reason), "{what}: {log}");
         assert!(log.contains("the run is ended (on_lock_lost = \"stop\")"), "{what}: {log}");
         assert!(host.times()[1] - begun < 3.0, "{what}: at once");
-        if what == "fast" || what == "immediate" {
+        // One whose backend was killed has restarted, or is about to.
+        if what != "terminate" {
+            server.stop(libc::SIGQUIT);
             server.start();
         }
     }
@@ -175,8 +179,9 @@ fn a_run_that_ignores_sigterm_is_killed() {
     let begun = now();
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     assert_eq!(settled(&mut holder).signal(), Some(libc::SIGKILL));
-    let lasted = host.times()[1] - begun;
-    assert!((1.5..2.5).contains(&lasted), "a third of six seconds: {lasted}");
+    let (ended, last, noticed) = (now(), host.times()[1], host.noticed_at());
+    println!("noticed after {:.3} s, last instruction after {:.3} s", noticed - begun, last - begun);
+    assert!(ended - begun > 1.9 && last - noticed < 2.5, "a third of six seconds");
 }
 
 #[test]
@@ -184,8 +189,8 @@ fn a_run_that_wants_to_be_told() {
     let server = Server::new();
     let host = Host::new();
     let mut holder = host.hold(host.command("tell", &server.url()).env("ON_LOCK_LOST", "tell"));
-    let begun = now();
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
+    let begun = now();
     assert!(settled(&mut holder).success(), "{}", host.log());
     assert!(host.times()[1] - begun < 1.0, "{}", host.times()[1] - begun);
     let log = host.log();
@@ -399,6 +404,7 @@ fn ways_in() {
     }
     holder.kill().unwrap();
     holder.wait().unwrap();
+    wait_for("no session to be left", || server.holders().is_empty());
 
     let by_socket = host.run("end", &server.socket_url());
     assert!(by_socket.status.success(), "{}", text(&by_socket.stderr));
@@ -469,8 +475,8 @@ fn what_is_no_server_for_a_lock() {
         );
         println!("{mode}: {said}");
     }
-    // Nothing was set in the sessions that it keeps.
-    assert_eq!(server.holders(), "");
+    // Nothing was set in the sessions that it keeps, and those of one that was killed end.
+    wait_for("no session to be left", || server.holders().is_empty());
 }
 
 #[test]
@@ -517,9 +523,9 @@ fn encrypted() {
     server.sql("SELECT pg_reload_conf()");
     let itself = url("localhost", &with("verify-full", "self.crt"));
     wait_for("the other certificate", || host.run("end", &itself).status.success());
-    let mut holder = host.hold(host.command("work", &itself).env("CLUSTER_TIMEOUT", "3s"));
+    let mut holder = host.hold(&mut host.command("work", &itself));
     let begun = now();
-    wait_for("six heartbeats", || now() - begun > 3.6);
+    wait_for("six heartbeats", || now() - begun > 7.3);
     assert_eq!(holder.try_wait().unwrap(), None, "{}", host.log());
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     settled(&mut holder);

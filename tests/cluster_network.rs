@@ -47,17 +47,6 @@ fn free_at(psql: &mut Psql) -> f64 {
     now()
 }
 
-/// The seconds of a day at which the log says that the lock is lost, as seconds since the boot.
-fn noticed_at(host: &Host) -> f64 {
-    wait_for("the reason", || host.log().contains("is lost: "));
-    let log = host.log();
-    let line = log.lines().find(|line| line.contains("is lost: ")).unwrap();
-    let part = |from: usize, to: usize| line[from..to].parse::<f64>().unwrap();
-    let stamp = part(11, 13) * 3600.0 + part(14, 16) * 60.0 + part(17, 26);
-    let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-    now() - (date - stamp).rem_euclid(86400.0)
-}
-
 fn summary(what: &str, values: &mut [f64]) {
     values.sort_by(f64::total_cmp);
     let (least, most) = (values[0], values[values.len() - 1]);
@@ -138,7 +127,7 @@ fn cut(what: Cut, mode: &str, keep: impl Fn(&Child) -> i32 + Sync, ends_by: i32,
         let last = host.times()[1];
         assert_eq!(status.signal(), Some(ends_by), "{}", host.log());
         // Where the watcher is stopped nobody notices: the kernel ends the run.
-        let noticed = if host.log().contains("is lost: ") { noticed_at(&host) - begun } else { f64::NAN };
+        let noticed = if host.log().contains("is lost: ") { host.noticed_at() - begun } else { f64::NAN };
         let distance = free - last;
         for (values, value) in all.lock().unwrap().iter_mut().zip([noticed, last - begun, free - begun, distance]) {
             values.push(value);
@@ -257,6 +246,7 @@ fn the_first_process_of_a_namespace() {
     for (mode, stops_watcher, code) in
         [("work", false, 143), ("stubborn", false, 137), ("deaf", false, 137), ("work", true, 137)]
     {
+        wait_for("no session to be left", || server.holders().is_empty());
         let host = Host::new();
         let command = host.command(mode, &server.url());
         let mut inside = Command::new("unshare");

@@ -91,6 +91,7 @@ fn stalled(env: &TestEnv, mut command: Command) {
 #[test]
 fn a_parent_that_reads_after_the_end() {
     let env = TestEnv::new();
+    env.go();
     let mut child = env.subject(&["few_records", "100"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the end", || child.try_wait().unwrap().is_some_and(|status| status.success()));
     assert_eq!(BufReader::new(child.stderr.take().unwrap()).lines().count(), 100);

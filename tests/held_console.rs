@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{COLLECTOR, TAKEN_OVER, TestEnv, are_gone, helper, helpers, kill, text, wait_for};
+use support::{COLLECTOR, TAKEN_OVER, TestEnv, are_gone, helper, helpers, kill, state, text, wait_for};
 
 /// Starts it with both streams in one pipe, as cron does; the reading end.
 fn in_one_pipe(mut command: Command) -> (Child, fs::File) {
@@ -110,6 +110,7 @@ fn much_is_shown_in_order_and_a_standby_goes_on() {
     let (mut child, mut reader) = in_one_pipe(env.subject(&["quiet_flood", &lines.to_string()]));
     wait_for("the run to print", || env.path("printed").exists());
     wait_for("the log", || env.log_text().contains(line(lines - 1).trim_end()));
+    wait_for("the console's file", || state(helper(child.id(), COLLECTOR)) == Some('S'));
     kill(helper(child.id(), COLLECTOR), libc::SIGKILL);
     wait_for("the takeover", || env.log_text().contains(TAKEN_OVER));
     env.go();
@@ -140,8 +141,8 @@ fn a_console_that_stalls_holds_nobody_up() {
     let (mut child, reader) = in_one_pipe(env.subject(&["flood_then_wait", &lines.to_string()]));
     wait_for("the run to print 10 MB", || env.path("printed").exists());
     let printed = start.elapsed();
-    env.go();
     let go = Instant::now();
+    env.go();
     wait_for("the run to end", || child.try_wait().unwrap().is_some());
     let ended = go.elapsed();
     assert!(!env.is_locked(), "the lock is free");
@@ -161,6 +162,7 @@ fn a_console_that_stalls_and_a_collector_that_dies() {
     let (mut child, reader) = in_one_pipe(env.subject(&["flood_then_wait", &lines.to_string()]));
     wait_for("the run to print", || env.path("printed").exists());
     wait_for("the log", || env.log_text().contains(line(lines - 1).trim_end()));
+    wait_for("the console's file", || state(helper(child.id(), COLLECTOR)) == Some('S'));
     wait_for("a standby", || helpers(child.id()).len() == 2);
     kill(helper(child.id(), COLLECTOR), libc::SIGKILL);
     wait_for("the takeover", || env.log_text().contains(TAKEN_OVER));

@@ -57,7 +57,7 @@ fn a_file_removed_between_its_opening_and_its_lock() {
     let env = TestEnv::new();
     let path = env.path("only.lock");
     let mut parent = Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:delay_enter=1000000:when=1"])
+        .args(["-qq", "-o", "/dev/null", "-e", "inject=flock:delay_enter=3000000:when=1"])
         .args([env!("CARGO_BIN_EXE_subject"), "lock_only"])
         .env("SUBJECT_DIR", env.path(""))
         .stdin(Stdio::piped())
@@ -76,16 +76,17 @@ fn a_file_removed_between_its_opening_and_its_lock() {
 #[test]
 fn a_thousand_losers() {
     let env = TestEnv::new();
+    let start = Instant::now();
     let mut holder = env.holder();
     let state = || {
         let file = fs::metadata(env.lock()).unwrap();
         (file.ino(), file.mode(), fs::read(env.lock()).unwrap())
     };
-    let (before, start, mut touched) = (state(), Instant::now(), 0);
+    let (before, mut touched) = (state(), 0);
     for _ in 0..50 {
         let modified = fs::metadata(env.lock()).unwrap().modified().unwrap();
-        let start = || env.subject(&["strict"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let losers: Vec<_> = (0..20).map(|_| start()).collect();
+        let loser = || env.subject(&["strict"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let losers: Vec<_> = (0..20).map(|_| loser()).collect();
         for loser in losers {
             let output = loser.wait_with_output().unwrap();
             assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(42), ""));

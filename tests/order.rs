@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use support::{COLLECTOR, TestEnv, helper, kill, log_line, merge_stderr, text, wait_for};
+use support::{COLLECTOR, TestEnv, helper, kill, log_line, merge_stderr, state, text, wait_for};
 
 /// The numbers of `mixed`, as they stand in lines that contain `n NUMBER`.
 fn numbers<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u64> {
@@ -75,6 +75,8 @@ fn a_stamp_is_the_moment_of_the_record() {
     let collector = helper(child.id(), COLLECTOR);
     wait_for("a record", || env.log_text().contains("] subject::order: record 0\n"));
     assert!(kill(collector, libc::SIGSTOP));
+    wait_for("it to be stopped", || state(collector) == Some('T'));
+    env.go();
     wait_for("the last record", || env.path("recorded").exists());
     let after = now();
     assert!(kill(collector, libc::SIGCONT));

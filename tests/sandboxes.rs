@@ -13,10 +13,10 @@ use support::{TestEnv, before_exec, forbid, is_root, logged, text, wait_for, wai
 /// Nobody can be looked for without pidfds, but the run itself is our parent.
 #[test]
 fn a_hung_run_is_ended_without_pidfds() {
-    for (end, signal) in [("forever", "SIGTERM"), ("deaf", "SIGKILL")] {
+    for (end, signal, grace) in [("forever", "SIGTERM", "60000"), ("deaf", "SIGKILL", "300")] {
         let env = TestEnv::new();
         let mut command = env.subject(&["guarded"]);
-        command.envs([("TIMEOUT", "300"), ("KILL_AFTER", "300"), ("END", end)]).stdout(Stdio::null());
+        command.envs([("TIMEOUT", "300"), ("KILL_AFTER", grace), ("END", end)]).stdout(Stdio::null());
         let mut child = before_exec(&mut command, || forbid(&[libc::SYS_pidfd_open], libc::ENOSYS)).spawn().unwrap();
         wait_for(&format!("{end}: the end"), || child.try_wait().unwrap().is_some());
         let closing = env.closing_line();

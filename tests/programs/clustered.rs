@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "shared memory and raw fork are what is tested here")]
 
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,8 +51,27 @@ fn main() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    times.first.store(now(), Ordering::Relaxed);
     times.setting_up.store(now() - before, Ordering::Relaxed);
+    // The test acts as soon as it reads "held": whatever it relies on comes first.
+    match mode.as_str() {
+        "stubborn" => {
+            // SAFETY: no handler.
+            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
+        }
+        // Blocks every signal.
+        "deaf" => {
+            // SAFETY: the set is filled before it is used.
+            unsafe {
+                let mut all = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+            }
+        }
+        _ => {}
+    }
+    let first = now();
+    times.first.store(first, Ordering::Relaxed);
+    times.last.store(first, Ordering::Relaxed);
     println!("held");
     match mode.as_str() {
         // Until it is killed, or standard input ends; notes its last instruction all the time.
@@ -71,22 +91,7 @@ fn main() -> ExitCode {
             println!("twice");
             return ExitCode::SUCCESS;
         }
-        // Ignores SIGTERM.
-        "stubborn" => {
-            // SAFETY: no handler.
-            unsafe { libc::signal(libc::SIGTERM, libc::SIG_IGN) };
-            work(times);
-        }
-        // Blocks every signal, and so do its threads.
-        "deaf" => {
-            // SAFETY: the set is filled before it is used.
-            unsafe {
-                let mut all = std::mem::zeroed();
-                libc::sigfillset(&raw mut all);
-                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
-            }
-            work(times);
-        }
+        "stubborn" | "deaf" => work(times),
         "tell" => {
             while !lock_lost() {
                 times.last.store(now(), Ordering::Relaxed);
@@ -98,16 +103,24 @@ fn main() -> ExitCode {
         }
         // Asks once, after it stood still.
         "gap" => {
-            let (mut before, mut after) = (now(), now());
-            while after - before < 1_000_000_000 {
+            let (mut before, mut after) = (first, now());
+            // From two thirds of the 3 s on the lock is lost.
+            while after - before < 2_000_000_000 {
                 (before, after) = (after, now());
             }
             println!("lost at the first look: {}", lock_lost());
         }
         // Leaves processes behind that live longer than the run.
         "children" => {
-            // Which ignores SIGTERM.
-            let executed = Command::new("sh").args(["-c", "trap '' TERM; sleep 30; :"]).spawn().unwrap().id();
+            let mut deaf = Command::new("sleep");
+            // SAFETY: a system call; SIGTERM stays ignored in what is executed.
+            unsafe {
+                deaf.pre_exec(|| {
+                    libc::signal(libc::SIGTERM, libc::SIG_IGN);
+                    Ok(())
+                })
+            };
+            let executed = deaf.arg("30").spawn().unwrap().id();
             let forked = fork(|| std::thread::sleep(Duration::from_secs(30)));
             let daemon = fork(|| {
                 // SAFETY: a session of its own, as a daemon has.
@@ -124,7 +137,6 @@ fn main() -> ExitCode {
         }
         // Becomes another program, which knows nothing of the lock.
         "exec" => {
-            use std::os::unix::process::CommandExt;
             panic!("{}", Command::new("sleep").arg("4").exec());
         }
         // Closes every descriptor that it does not know, and opens a file where the connection was.

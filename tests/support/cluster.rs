@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 
+use super::postgres::now;
 use super::{TestEnv, wait_for};
 
 /// A machine of its own: another lock file, another log.
@@ -47,5 +48,16 @@ impl Host {
         let bytes = fs::read(self.env.path("times")).unwrap();
         let time = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()) as f64 / 1e9;
         [time(0), time(8), time(16)]
+    }
+
+    /// When the log says that the lock is lost: the seconds of a day, as seconds since the boot.
+    pub fn noticed_at(&self) -> f64 {
+        wait_for("the reason", || self.log().contains("is lost: "));
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("is lost: ")).unwrap();
+        let part = |from: usize, to: usize| line[from..to].parse::<f64>().unwrap();
+        let stamp = part(11, 13) * 3600.0 + part(14, 16) * 60.0 + part(17, 26);
+        let date = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+        now() - (date - stamp).rem_euclid(86400.0)
     }
 }

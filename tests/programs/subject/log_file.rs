@@ -61,6 +61,14 @@ fn flood_until_go(lines: u64) {
 }
 
 #[locked_pipeline(lock = LOCK, log = LOG, max_size = "20KB", backups = 60)]
+pub(crate) fn rotations_until_go() {
+    while is_to_wait() {
+        (0..100).for_each(|number| println!("{}", line(number)));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[locked_pipeline(lock = LOCK, log = LOG, max_size = "20KB", backups = 60)]
 pub(crate) fn rotations(lines: u64) {
     wait_for_go();
     for number in 0..lines {

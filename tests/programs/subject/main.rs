@@ -58,7 +58,7 @@ modes! {
     lock_holder { stuck, stuck_in_an_hour, wait }
     locking { background, hold(u64), nested, twice }
     log_file {
-        flood(u64), flood_and_record(u64), flood_on(u64), flood_on_in_one_file(u64), rotations(u64), slow_flood(u64),
+        flood(u64), flood_and_record(u64), flood_on(u64), flood_on_in_one_file(u64), rotations(u64), rotations_until_go, slow_flood(u64),
     }
     order {
         coloured_record, display_logs, few_records(u64), long_records(u64), mixed(u64), mixed_stderr(u64), no_tee,

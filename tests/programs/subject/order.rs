@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guard_runtime::locked_pipeline;
 
-use crate::support::{LOCK, LOG, directory};
+use crate::support::{LOCK, LOG, directory, wait_for_go};
 
 pub(crate) fn mixed(rounds: u64) {
     print_and_log(rounds, false);
@@ -123,6 +123,8 @@ pub(crate) fn few_records(number: u64) {
     for number in 0..number {
         println!("printed {number}");
         log::info!("record {number}");
+        // The first is there when the test stops the collector.
+        wait_for_go();
         std::thread::sleep(Duration::from_millis(1));
     }
     std::fs::write(directory().join("recorded"), "").unwrap();

@@ -7,7 +7,8 @@ use guard_runtime::locked_pipeline;
 
 use crate::support::{LOCK, LOG, SHELL_WAIT, counters, directory, line, shell, wait_for_go, wait_for_stdin};
 
-#[locked_pipeline(lock = LOCK, log = LOG)]
+/// So many backups that none goes before the test kills it, however late that is.
+#[locked_pipeline(lock = LOCK, log = LOG, backups = 400)]
 pub(crate) fn count(threads: u64) {
     let counters = counters();
     std::thread::scope(|scope| {

@@ -78,7 +78,8 @@ pub(crate) fn signalled_records(rounds: u64) {
     println!("{} signals", SIGNALS.load(Ordering::Relaxed));
 }
 
-#[locked_pipeline(lock = LOCK, log = LOG)]
+/// No backup goes before the test kills it, however late that is.
+#[locked_pipeline(lock = LOCK, log = LOG, backups = 400)]
 pub(crate) fn records() {
     let counter = &counters()[0];
     for number in 0.. {

@@ -203,10 +203,11 @@ fn one_that_never_ends_is_killed_with_all_its_children() {
          (setsid sh -c 'echo $$ >> {pids}; sleep 1002' &)
          sh -c 'trap \"\" TERM; sleep 1003; sleep 1003' & note $!
          (while :; do sleep 1004 & sleep 0.01; done) & note $!
+         until [ $(wc -l < {pids}) = 5 ]; do sleep 0.01; done
          echo before; while :; do sleep 1; done",
         pids = pids.display()
     );
-    let outcome = outcome(&script, Duration::from_secs(1));
+    let outcome = outcome(&script, Duration::from_secs(3));
     assert_eq!(outcome.ended, Ended::Signaled { signal: 9, core_dumped: false });
     assert_eq!(outcome.printed, b"before\n");
     assert!(outcome.took < Duration::from_secs(20), "{:?}", outcome.took);
@@ -225,9 +226,9 @@ fn one_that_never_ends_is_killed_with_all_its_children() {
 /// The shell has ended, but what it started holds the output: its status is known at once, and its time is the same.
 #[test]
 fn what_it_leaves_in_the_background_has_the_same_time() {
-    let outcome = outcome("(sleep 0.3; echo late) & echo early; exit 5", LONG);
+    let outcome = outcome("echo early; (sleep 0.3; echo late) & exit 5", LONG);
     assert_eq!((outcome.ended, &*outcome.printed), (Ended::Exited(5), &b"early\nlate\n"[..]));
-    let outcome = self::outcome("sleep 1000 & exit 5", Duration::from_millis(500));
+    let outcome = self::outcome("sleep 1000 & exit 5", Duration::from_secs(3));
     assert_eq!(outcome.ended, Ended::Exited(5));
     assert!(outcome.took < Duration::from_secs(20), "{:?}", outcome.took);
 }
