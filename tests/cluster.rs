@@ -142,16 +142,24 @@ fn the_session_is_ended() {
         ("fast", "terminating connection due to administrator command (SQLSTATE 57P01)"),
         ("immediate", "SQLSTATE 57P01"),
         ("backend", "the server closed the connection"),
+        // While an answer is awaited.
+        ("quit", "terminating connection because of unexpected SIGQUIT signal (SQLSTATE 57P01)"),
     ] {
         wait_for("no session to be left", || server.holders().is_empty());
         let host = Host::new();
         let mut holder = host.hold(&mut host.command("work", &server.url()));
         let backend = server.holders().split(' ').next().unwrap().parse::<u32>().unwrap();
-        let begun = now();
+        let mut begun = now();
         match what {
             "terminate" => drop(server.sql(&format!("SELECT pg_terminate_backend({backend})"))),
             "fast" => server.stop(libc::SIGINT),
             "immediate" => server.stop(libc::SIGQUIT),
+            "quit" => {
+                assert!(kill(backend, libc::SIGSTOP));
+                wait_for("a question", || now() - begun > 1.5);
+                begun = now();
+                assert!(kill(backend, libc::SIGQUIT) && kill(backend, libc::SIGCONT));
+            }
             _ => assert!(kill(backend, libc::SIGKILL)),
         }
         let status = settled(&mut holder);

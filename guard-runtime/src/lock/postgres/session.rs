@@ -7,7 +7,7 @@ use ring::digest::{SHA256, digest};
 
 use super::connection::{Connection, cut};
 use super::login::log_in;
-use super::message::{self, Message};
+use super::message::{self, Message, ServerError};
 use super::url::{self, Settings};
 use crate::descriptor::Descriptor;
 use crate::lock::clock::Time;
@@ -24,7 +24,7 @@ pub(crate) struct Session {
     /// The server, for messages.
     place: String,
     /// What it has said unasked, at last.
-    notice: Option<String>,
+    last_words: Option<String>,
 }
 
 impl Session {
@@ -53,7 +53,7 @@ impl Session {
             Connection::open(settings, deadline).map_err(|error| format!("cannot connect: {error}"))?;
         let backend = log_in(&mut connection, settings, &application_name(name), deadline)?;
         let (key, place) = (key(name), settings.to_string());
-        let mut session = Self { connection, backend, key, place, notice: None };
+        let mut session = Self { connection, backend, key, place, last_words: None };
         session.look_whom_we_have_got(deadline)?;
         session.set(silence, deadline)?;
         Ok(session)
@@ -177,12 +177,18 @@ impl Session {
                 Ok(None) => return Ok(()),
                 // An error that answers nothing ends the session.
                 Ok(Some(Message::Error(error))) => return Err(format!("the server ended the session: {error}")),
-                Ok(Some(Message::Notice(notice))) => {
-                    self.notice = Some(format!("the server ended the session: {notice}"));
-                }
+                Ok(Some(Message::Notice(notice))) => self.take_notice(&notice),
                 Ok(Some(_)) => {}
-                Err(closed) => return Err(self.notice.take().unwrap_or(closed)),
+                Err(closed) => return Err(self.last_words.take().unwrap_or(closed)),
             }
+        }
+    }
+
+    /// A server that stops at once sends its reason as a warning. Others, such as that of another collation, end nothing.
+    fn take_notice(&mut self, notice: &ServerError) {
+        // Operator intervention (PostgreSQL, appendix A).
+        if notice.code.starts_with("57") {
+            self.last_words = Some(format!("the server ended the session: {notice}"));
         }
     }
 
@@ -202,9 +208,10 @@ impl Session {
                 Ok(Message::Row(row)) => drop(first.get_or_insert(row)),
                 Ok(Message::Error(error)) => refusal = Some(format!("the server refused: {error}")),
                 Ok(Message::Ready) => return refusal.map_or(Ok(first.unwrap_or_default()), Err),
+                Ok(Message::Notice(notice)) => self.take_notice(&notice),
                 Ok(_) => {}
                 // Its last words say more than that it closed the connection.
-                Err(closed) => return Err(refusal.unwrap_or(closed)),
+                Err(closed) => return Err(refusal.or_else(|| self.last_words.take()).unwrap_or(closed)),
             }
         }
     }
