@@ -200,8 +200,8 @@ fn a_run_that_wants_to_be_told() {
     server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'guard %'");
     let begun = now();
     assert!(settled(&mut holder).success(), "{}", host.log());
-    assert!(host.times()[1] - begun < 1.0, "{}", host.times()[1] - begun);
     let log = host.log();
+    assert!(host.times()[1] - begun < 1.0, "{} of {begun}: {log}", host.times()[1]);
     assert!(
         log.contains("the run goes on (on_lock_lost = \"tell\")") && log.contains("] lost, and on it goes"),
         "{log}"
