@@ -17,15 +17,6 @@ use crate::window_size::follow_resize;
 
 /// Between reads while data keeps coming: batches instead of a wake-up a line.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
-/// What comes with so many pauses in a row is a steady flow, read with time to spare.
-const STEADY: u64 = 100;
-/// What ends it.
-const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-/// On a busy machine a collector is to run soon after it is woken: a first burst would fill the pipe meanwhile. Microseconds,
-/// the least that Linux takes.
-const SHORT_SLICE: u64 = 100;
-/// In a steady flow no writer is to be interrupted at each wake-up: it may hold a lock that the others wait for.
-const ORDINARY_SLICE: u64 = 0;
 /// Between looks at what nothing wakes us for: a terminal's new size, a console that does not move any more.
 const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// After a stop (SIGSTOP, a frozen control group) poll(2) waits for what was left of its time, whatever the clock says by then:
@@ -47,7 +38,6 @@ impl Collector {
     /// Collects until a standby is forked, in which this returns.
     pub(crate) fn collect(&mut self) -> Role {
         sys::set_name(c"guard-collector");
-        sys::ask_for_slice(SHORT_SLICE);
         // A standby that took over enters the state again that the dead collector was in.
         self.enter(self.shared.journal.state());
         self.resume_stage();
@@ -58,7 +48,7 @@ impl Collector {
         }
         // A standby that there is was forked with what there was.
         self.output.take_new_file();
-        let (mut has_waited, mut pauses) = (self.standby.is_some(), 0);
+        let mut has_waited = self.standby.is_some();
         loop {
             if !self.output.owes_the_run() {
                 self.on(Event::ConsoleCaughtUp);
@@ -83,7 +73,7 @@ impl Collector {
             {
                 return role;
             }
-            let ready = self.wait(pauses >= STEADY);
+            let ready = self.wait();
             has_waited = true;
             self.follow_terminals(&ready);
             if ready.standby_died
@@ -129,12 +119,6 @@ impl Collector {
             self.look_after_remains();
             if read && !filled && !is_draining && !self.is_in_a_hurry() {
                 self.pause();
-                pauses += 1;
-                if pauses == STEADY {
-                    sys::ask_for_slice(ORDINARY_SLICE);
-                }
-            } else if mem::take(&mut pauses) >= STEADY {
-                sys::ask_for_slice(SHORT_SLICE);
             }
         }
     }
@@ -198,7 +182,7 @@ impl Collector {
     }
 
     /// Waits for anything to happen.
-    fn wait(&self, is_steady: bool) -> Ready {
+    fn wait(&self) -> Ready {
         let (input, nothing) = (PollFlags::IN, PollFlags::empty());
         let watches = self.state.watches(self.output.is_backed_up());
         let run = self.run.as_ref();
@@ -231,7 +215,6 @@ impl Collector {
             State::Draining(_) if watches.streams => Some(AT_ONCE),
             _ if !watches.streams && self.held_ends.has_copies() => Some(CLEAR_AGAIN),
             State::Closed(_) => Some(LOOK_AGAIN),
-            _ if is_steady => Some(SILENCE),
             _ if asks_for_size || !watches.streams || !self.verdict.hook_is_over() => Some(LOOK_AGAIN),
             _ => None,
         };

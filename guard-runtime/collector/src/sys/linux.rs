@@ -205,33 +205,6 @@ pub(crate) fn ends_in(queue: &OwnedFd, look: Look) -> Ends {
     ends
 }
 
-/// How long this process runs at a time on a busy machine, in microseconds; the shorter, the sooner it runs after it is woken.
-/// 0 is the system's own choice. Since Linux 6.12 `sched_runtime` is the time slice of an ordinary task; an older kernel
-/// ignores it, a sandbox may refuse it.
-#[allow(unsafe_code)]
-pub(crate) fn ask_for_slice(micros: u64) {
-    /// `struct sched_attr` of `sched_setattr(2)`.
-    #[repr(C)]
-    struct Attributes {
-        size: u32,
-        policy: u32,
-        flags: u64,
-        nice: i32,
-        priority: u32,
-        runtime: u64,
-        deadline: u64,
-        period: u64,
-    }
-    /// Both are kept: there is a flag for the policy, and the niceness has to be given again.
-    const KEEP_POLICY: u64 = 8;
-    let Ok(nice) = rustix::process::getpriority_process(None) else { return };
-    let size = size_of::<Attributes>() as u32;
-    let (runtime, flags) = (micros * 1000, KEEP_POLICY);
-    let attributes = Attributes { size, policy: 0, flags, nice, priority: 0, runtime, deadline: 0, period: 0 };
-    // SAFETY: reads as many bytes as `size` says, which are the structure's.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
-}
-
 /// A process's name as ps(1) and top(1) show it; at most 15 bytes (prctl(2), `PR_SET_NAME`).
 pub(crate) fn set_name(name: &CStr) {
     let _ = rustix::thread::set_name(name);

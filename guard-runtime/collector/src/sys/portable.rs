@@ -100,9 +100,6 @@ pub(crate) fn ends_in(_: &OwnedFd, _: Look) -> Ends {
     [None, None]
 }
 
-/// Time slices cannot be chosen here.
-pub(crate) fn ask_for_slice(_: u64) {}
-
 /// A process cannot be renamed here.
 pub(crate) fn set_name(_: &CStr) {}
 
