@@ -147,7 +147,7 @@ fn a_run_may_end_in_order() {
         .split_once("[ERROR] guard_runtime: run timed out after 1.500s: then the run finished in ")
         .unwrap_or_else(|| panic!("{closing}"));
     let seconds: f64 = rest.split('s').next().unwrap().parse().unwrap();
-    assert!((1.4..took.as_secs_f64()).contains(&seconds), "{closing}");
+    assert!((1.4..2.0).contains(&seconds), "{closing}");
     assert_eq!(hung.env.entries(), ["works", "tidied up"]);
 }
 

@@ -116,6 +116,7 @@ pub(crate) fn inputs(table: &Table) -> TempDir {
 /// What one of a table's peers costs, with that build of this program: time and processor time, nanoseconds each.
 pub(crate) fn cost_each(program: &Path, table: &Table, peer: &Peer, inputs: &TempDir) -> (u64, u64) {
     let place = place();
+    // Only some jobs have one.
     let _ = std::fs::hard_link(inputs.path().join("input"), place.path().join("input"));
     let mut command = command_of(program, place.path(), &["sh", "-c", peer.command]);
     let cost = cost(command.envs(table.environment.iter().copied()));
