@@ -19,8 +19,9 @@ pub(crate) fn run(arguments: &[String]) -> bool {
     let (rounds, others) = arguments.split_first().expect(usage);
     let rounds = rounds.parse().expect(usage);
     println!("{}", measure::machine());
-    let programs: Vec<PathBuf> =
-        std::iter::once(measure::this_program()).chain(others.iter().map(Into::into)).collect();
+    // Absolute: each is started in a directory of its own.
+    let absolute = |other: &String| std::fs::canonicalize(other).unwrap_or_else(|error| panic!("{other}: {error}"));
+    let programs: Vec<PathBuf> = std::iter::once(measure::this_program()).chain(others.iter().map(absolute)).collect();
     for table in peers::TABLES.iter().filter(|table| !table.title.contains("Python")) {
         let inputs = measure::inputs(table);
         let each = |program: &Path| measure::cost_each(program, table, &table.peers[0], &inputs);

@@ -7,13 +7,14 @@
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
+use crate::stdio::Stdio;
 use crate::sys;
 
 /// Descriptions that lead into the run's streams.
 pub struct HeldEnds {
     /// `None` before the first fork, and where no socket can be had: `O_NONBLOCK` then stays as the run's processes set it.
     queue: Option<OwnedFd>,
-    /// The collector's copies.
+    /// The collector's copies: one for each of two streams, or all of a single one.
     copies: sys::Ends,
 }
 
@@ -61,10 +62,13 @@ impl HeldEnds {
         }
     }
 
-    /// Whoever writes waits for room, as for a file. Before each read: a writer looks at the flag when it finds the pipe
-    /// full. `FIONBIO` changes no other flag, so it undoes nobody's `F_SETFL`.
-    pub(crate) fn make_blocking(&self) {
-        for end in self.copies.iter().flatten() {
+    /// Whoever writes waits for room, as for a file. Before each read, and then only those of the stream that is read (`only`,
+    /// where there are two streams): a line waits for this on its way to the console. A writer looks at the flag when it finds
+    /// the pipe full. `FIONBIO` changes no other flag, so it undoes nobody's `F_SETFL`.
+    pub(crate) fn make_blocking(&self, only: Option<Stdio>) {
+        let ends = Stdio::ALL.into_iter().zip(&self.copies);
+        let meant = ends.filter(|(stdio, _)| only.is_none_or(|only| only == *stdio));
+        for end in meant.filter_map(|(_, end)| end.as_ref()) {
             let _ = rustix::io::ioctl_fionbio(end, false);
         }
     }

@@ -84,6 +84,7 @@ impl Collector {
             self.look_at_run(&ready);
             let (mut read, mut filled) = (false, false);
             let is_draining = matches!(self.state, State::Draining(_));
+            let are_two = self.streams.iter().all(Option::is_some);
             for stdio in Stdio::ALL {
                 let Self { streams, held_ends, output, decoder, run, .. } = self;
                 if let Some(stream) = streams.get_mut(stdio)
@@ -91,7 +92,7 @@ impl Collector {
                     && (*ready.streams.get(stdio) || is_draining && stream.terminal().is_some())
                 {
                     read = true;
-                    held_ends.make_blocking();
+                    held_ends.make_blocking(are_two.then_some(stdio));
                     filled |= stream.read(decoder, output, run.as_ref().and_then(|run| run.stat.as_ref()));
                 }
             }
@@ -219,13 +220,12 @@ impl Collector {
             _ => None,
         };
         if !watches.streams {
-            self.held_ends.make_blocking();
+            self.held_ends.make_blocking(None);
         }
         let now = monotonic();
         let due = self.remains.next_look(self.shared.journal, self.state);
         let until_due = due.map(|due| due.saturating_sub(now).min(LOOK_AT_CLOCK));
-        let until_sign = (!self.run_is_over()).then(|| self.remains.next_sign.saturating_sub(now));
-        let until_either = until_due.into_iter().chain(until_sign).min().map(stamp::timespec);
+        let until_either = until_due.into_iter().chain(self.until_sign()).min().map(stamp::timespec);
         let timeout = timeout.into_iter().chain(until_either).min_by_key(|time| (time.tv_sec, time.tv_nsec));
         // Where it is interrupted nothing is ready.
         let _ = poll(&mut polled, timeout.as_ref());

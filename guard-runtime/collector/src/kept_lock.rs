@@ -11,7 +11,7 @@ use crate::journal::OnceLine;
 use crate::protocol::Severity;
 use crate::readiness::{AT_ONCE, is_ready_within};
 use crate::remains::{DYING, Limits, SIGN_OF_LIFE};
-use crate::stamp::since_boot;
+use crate::stamp::{monotonic, since_boot};
 use crate::state::State;
 
 /// Who has the lock so long after the run's death, in microseconds, is another run.
@@ -125,10 +125,20 @@ impl Collector {
         }
     }
 
-    /// The run lives and holds the lock. Those that are refused in another container, or on another machine, cannot see it.
-    pub(crate) fn give_sign_of_life(&mut self, now: u64) {
-        let Limits { lock, pid, record, .. } = self.remains.limits;
-        held_lock::touch(lock, pid.as_raw_nonzero().get(), record);
-        self.remains.next_sign = now + SIGN_OF_LIFE;
+    /// The run lives and holds the lock: once a minute those are told that are refused in another container, or on another
+    /// machine, and cannot see it. A standby does that where there is one: a timer makes a collector's wait, and with it the
+    /// way of a line to the console, longer by a microsecond or two.
+    pub(crate) fn give_sign_of_life(&mut self) {
+        if self.until_sign() == Some(0) {
+            let Limits { lock, pid, record, .. } = self.remains.limits;
+            held_lock::touch(lock, pid.as_raw_nonzero().get(), record);
+            self.remains.next_sign = monotonic() + SIGN_OF_LIFE;
+        }
+    }
+
+    /// Microseconds, where that is for this helper to do.
+    pub(crate) fn until_sign(&self) -> Option<u64> {
+        let is_ours = self.standby.is_none() && !self.run_is_over();
+        is_ours.then(|| self.remains.next_sign.saturating_sub(monotonic()))
     }
 }

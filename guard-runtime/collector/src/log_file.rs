@@ -228,10 +228,13 @@ impl LogFile {
         for _ in 0..ROUNDS {
             let refusal;
             if let Some(file) = &self.file {
-                let size = fstat(file).map_or(u64::MAX, |stat| stat.st_size as u64);
-                let locked = self.lock.take(file, self.end != u64::MAX && self.end != size);
+                let locked = self.lock.take(file);
                 match statat(&self.place.directory, &*self.place.name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) if FileId::from(&stat) == self.identity => return Ok((locked, stat.st_size as u64)),
+                    Ok(stat) if FileId::from(&stat) == self.identity => {
+                        let size = stat.st_size as u64;
+                        self.lock.was_shared = self.end != u64::MAX && self.end != size;
+                        return Ok((locked, size));
+                    }
                     _ => refusal = self.reopen().err(),
                 }
             } else {

@@ -2,6 +2,8 @@
 //!
 //! A busy peer lets go of it within moments, and whatever it does shows in the file; one that was stopped holds it for ever.
 
+use core::mem;
+
 use rustix::event::Timespec;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock, fstat};
@@ -36,13 +38,15 @@ pub(crate) enum Locked {
 pub(crate) struct LogLock {
     /// When it was waited for in vain.
     given_up: Option<u64>,
+    /// When it was last had, somebody else had written since our own write before that.
+    pub(crate) was_shared: bool,
 }
 
 impl LogLock {
-    /// Takes the lock of the file, or gives up. `was_shared` says that somebody else has written since our own last write:
-    /// then the others have their chance first, for nobody is served in turn.
-    pub(crate) fn take(&mut self, file: &OwnedFd, was_shared: bool) -> Locked {
-        if was_shared {
+    /// Takes the lock of the file, or gives up.
+    pub(crate) fn take(&mut self, file: &OwnedFd) -> Locked {
+        if mem::take(&mut self.was_shared) {
+            // The others have their chance first, for nobody is served in turn.
             sys::sleep(&PAUSE);
         }
         let start = monotonic();

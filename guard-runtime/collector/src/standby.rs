@@ -124,6 +124,7 @@ impl Collector {
         self.standby = None;
         self.output.release_log();
         loop {
+            self.give_sign_of_life();
             let hold = self.output.holds_next_removed().then_some(HOLD);
             let until_check = self.remains.check_due(self.shared.journal).map(|due| due.saturating_sub(monotonic()));
             if until_check == Some(0) {
@@ -131,7 +132,9 @@ impl Collector {
                 sys::kill_helper(collector, pipe);
             }
             let until_check = until_check.map(|micros| timespec(micros.max(CHECK_AGAIN)));
-            let timeout = hold.into_iter().chain(until_check).min_by_key(|time| (time.tv_sec, time.tv_nsec));
+            let until_sign = self.until_sign().map(timespec);
+            let timeout =
+                hold.into_iter().chain(until_check).chain(until_sign).min_by_key(|time| (time.tv_sec, time.tv_nsec));
             if poll(&mut [PollFd::new(pipe, PollFlags::IN)], timeout.as_ref()) == Ok(0) {
                 self.output.release_log();
                 continue;

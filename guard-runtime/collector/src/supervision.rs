@@ -33,9 +33,7 @@ impl Collector {
     pub(crate) fn look_after_remains(&mut self) {
         self.look_for_lost_lock();
         let (now, since) = (monotonic(), self.shared.journal.stage_since());
-        if now >= self.remains.next_sign && !self.run_is_over() {
-            self.give_sign_of_life(now);
-        }
+        self.give_sign_of_life();
         let limits = &self.remains.limits;
         let survivors = limits.survivors;
         match self.shared.journal.stage() {
@@ -123,7 +121,9 @@ impl Collector {
 
     /// The run's process is dead, or has released its lock.
     pub(crate) fn run_is_over(&self) -> bool {
-        self.state.is_dead() || matches!(self.state, State::Hooking | State::Lingering | State::Done)
+        // A standby's own state is that of its fork.
+        let state = self.shared.journal.state();
+        state.is_dead() || matches!(state, State::Hooking | State::Lingering | State::Done)
     }
 
     /// Names what is left of a run once its closing line stands.
