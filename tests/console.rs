@@ -355,6 +355,8 @@ fn a_console_that_is_a_socket() {
     command.stdin(Stdio::piped()).stdout(std::os::fd::OwnedFd::from(console));
     let mut child = command.spawn().unwrap();
     drop(command);
+    // The run waits for its collector before that; `guard_portable` finds one that is not ready too.
+    wait_for("the run to begin", || env.log_text().contains("run started"));
     let collector = helper(child.id(), COLLECTOR);
     // proc(5): bytes written, and calls of write(2).
     let count = |pid: u32, what: &str| -> usize {

@@ -164,8 +164,7 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
 
 /// The helper processes of a run that lives: those of the program's processes with a session of their own that share a pipe
 /// with it which is not one of the tests' own (standard error may be one, and then all runs have it). Not the process between
-/// the two forks of a new one, whose parent is the run or a helper. They have no names: the older one is the collector. None
-/// before the run has begun: a collector that is stopped or killed before it is ready is one that the run waits for in vain.
+/// the two forks of a new one, whose parent is the run or a helper. They have no names: the older one is the collector.
 #[cfg(guard_portable)]
 pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     use std::collections::HashSet;
@@ -177,10 +176,6 @@ pub fn helpers(pid: u32) -> Vec<(u32, String)> {
     };
     let program = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
     let of_run = &pipes(pid) - &pipes(std::process::id());
-    let standard = ["1", "2"].iter().filter_map(|number| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok());
-    if !standard.into_iter().any(|place| of_run.contains(&place) || place.starts_with("/dev/pts")) {
-        return Vec::new();
-    }
     let session = processes().find(|process| process.pid == pid).map(|run| run.session);
     let mut found: Vec<_> = processes()
         .filter(|process| Some(process.session) != session && process.parent != pid)
