@@ -17,7 +17,7 @@ use crate::refusal::{Refusal, file_kind, is_for_all, planted};
 use crate::resolve::{PATH_MAX, Place, resolve};
 use crate::sys;
 
-/// Each further round means that somebody rotated between our opening and our lock: it has served one of the writers.
+/// Each further round means that somebody rotated between our opening and our lock: each serves one writer.
 const ROUNDS: u32 = 1000;
 
 /// Why a file in that directory may not be written to.

@@ -38,7 +38,7 @@ pub(crate) enum Locked {
 pub(crate) struct LogLock {
     /// When it was waited for in vain.
     given_up: Option<u64>,
-    /// When it was last had, somebody else had written since our own write before that.
+    /// At our last write somebody else had written since the one before.
     pub(crate) was_shared: bool,
 }
 

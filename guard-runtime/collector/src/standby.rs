@@ -1,4 +1,5 @@
-//! The standby: a second helper that holds the same descriptors, sleeps, and takes over when the collector dies.
+//! The standby: a second helper that holds the same descriptors, sleeps, and takes over when the collector dies. Once a minute
+//! it gives the run's sign of life.
 //!
 //! The two watch each other through one pipe, the standby pipe: its end of file tells the standby, its error the
 //! collector. How far the collector had come stands in the journal.
